@@ -1,0 +1,64 @@
+# Every verb that CI and people use. `make run` and `make test` set themselves up; both are quick the second time.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# The first interpreter that the signature library has wheels for (pyproject.toml, requires-python).
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
+VENV   := .venv
+BIN    := $(VENV)/bin
+PORT   ?= 8080
+HOST   ?= 127.0.0.1
+
+.PHONY: help setup run test check fmt lock bench clean
+
+help: ## list the verbs
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements/runtime.lock pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@
+
+tests/clients/node_modules/.installed: tests/clients/package-lock.json
+	cd tests/clients && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+setup: $(VENV)/.dev tests/clients/node_modules/.installed ## install everything that developing needs
+
+run: $(VENV)/.runtime ## start the sandbox on http://127.0.0.1:8080 (PORT=9000 changes the port)
+	@exec $(BIN)/overround sandbox --host $(HOST) --port $(PORT)
+
+test: setup ## the whole test suite, real clients included
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: setup ## lint, format and types
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+
+fmt: setup ## format and sort
+	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks
+
+bench: setup ## measure against the limits of this machine (two cores, Linux); BENCH="signed-cancel" picks
+	@command -v cc gcc clang >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check ziglang
+	$(BIN)/python -m benchmarks $(BENCH)
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+lock: $(VENV)/.dev ## choose the newest allowed versions and write the lock files
+	$(LOCK) --upgrade pyproject.toml -o requirements/runtime.lock
+	$(LOCK) --upgrade pyproject.toml --group dev -c requirements/runtime.lock -o requirements/dev.lock
+
+clean: ## remove everything that setup made
+	rm -rf $(VENV) .venv-* build dist .make tests/clients/node_modules .mypy_cache .ruff_cache .pytest_cache

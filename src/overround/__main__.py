@@ -1,0 +1,5 @@
+"""`python -m overround`"""
+
+from overround.cli.main import main
+
+main()

@@ -1,0 +1,77 @@
+"""An account: balances, API key, and its orders market by market, which is where exposure is counted."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from operator import attrgetter
+
+import msgspec
+
+from overround.engine.commands import NewOrder
+from overround.engine.order import Order
+from overround.engine.types import Address, MarketHash
+
+_number = attrgetter("number")
+
+
+class Position(msgspec.Struct, gc=False):
+    """One account's live orders on one market in one token. A maker has thousands of these: it is kept small."""
+
+    exposure: int = 0  # what its open orders may still cost, both outcomes added up (spec/sx.md 7.6)
+    orders: list[Order] = msgspec.field(default_factory=list)  # in the order of acceptance
+
+    def release(self, order: Order) -> None:
+        """Drop an order that reached a final state."""
+        place = bisect_left(self.orders, order.number, key=_number)
+        assert self.orders[place] is order, "the account and the registry disagree"
+        del self.orders[place]
+
+
+class Account:
+    """What the engine remembers of one address."""
+
+    __slots__ = ("address", "api_key_digest", "api_key_issued_at_ms", "balances", "positions")
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.balances: dict[Address, int] = {}  # token -> base units
+        self.api_key_digest: bytes | None = None
+        self.api_key_issued_at_ms = 0
+        self.positions: dict[Address, dict[MarketHash, Position]] = {}  # by token, then market
+
+    def available(self, token: Address) -> int:
+        """What the open orders of any one market may add up to, base units."""
+        return self.balances.get(token, 0)
+
+    def position(self, terms: NewOrder) -> Position:
+        """Where an order of these terms counts, made on first use."""
+        markets = self.positions.get(terms.base_token)
+        if markets is None:
+            markets = self.positions[terms.base_token] = {}
+        position = markets.get(terms.market_hash)
+        if position is None:
+            position = markets[terms.market_hash] = Position()
+        return position
+
+    def exposure(self, token: Address, market_hash: MarketHash) -> int:
+        """The sum over the open orders of one market, base units."""
+        markets = self.positions.get(token)
+        position = markets.get(market_hash) if markets else None
+        return position.exposure if position else 0
+
+    def drop_position(self, terms: NewOrder) -> None:
+        """The last live order of a market is gone."""
+        del self.positions[terms.base_token][terms.market_hash]
+
+    def live_orders(self) -> Iterator[Order]:
+        """Every order that is not in a final state, market by market."""
+        for markets in self.positions.values():
+            for position in markets.values():
+                yield from position.orders
+
+    def live_orders_of(self, market_hash: MarketHash) -> Iterator[Order]:
+        """Its live orders on one market, token by token."""
+        for markets in self.positions.values():
+            if position := markets.get(market_hash):
+                yield from position.orders

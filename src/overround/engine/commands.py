@@ -1,0 +1,180 @@
+"""What may be asked of the engine. A command is executed once, at the time its journal record carries."""
+
+from __future__ import annotations
+
+import msgspec
+
+from overround.engine.rules import Rules
+from overround.engine.types import Address, FixtureId, FixtureStatus, MarketHash, OrderHash
+
+
+class Command(msgspec.Struct, frozen=True, tag=True, tag_field="command", kw_only=True, omit_defaults=True):
+    """Base of all commands; the tag is the class name in the journal."""
+
+
+class NewOrder(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A maker's signed order, verified.
+
+    `order_hash` commits to every field but the last two, and to two that are the same for all orders of a venue:
+    the fixed expiry and the executor. The same record is the `terms` of the order for its whole life, shared by
+    engine and views.
+    """
+
+    order_hash: OrderHash
+    market_hash: MarketHash
+    maker: Address
+    base_token: Address
+    total_bet_size: int  # base units, the most the maker risks
+    percentage_odds: int  # implied probability x 10^20, the maker's view
+    salt: bytes  # as submitted, packed by the protocol that received it
+    is_maker_betting_outcome_one: bool
+    signature: bytes  # 65 bytes r, s, v
+    # Not the maker's signed word: travels beside the order (spec/sx.md 4.2).
+    api_expiry: int  # unix seconds; from this second on the order is dead
+
+
+# ---- venue ---------------------------------------------------------------------------------------------------------
+
+
+class ConfigureVenue(Command, frozen=True):
+    """The rules from here on. The first command of every journal."""
+
+    rules: Rules
+
+
+class AdjustClock(Command, frozen=True):
+    """Sandbox only: the venue's clock is the real one plus `offset_ms`, or stands still at `frozen_at_ms`."""
+
+    offset_ms: int
+    frozen_at_ms: int | None = None
+
+
+class Tick(Command, frozen=True):
+    """Time has passed: fire every deadline up to the time of this record."""
+
+
+# ---- catalogue -----------------------------------------------------------------------------------------------------
+
+
+class CreateFixture(Command, frozen=True):
+    """A sports event. Ids left out are given by the engine (spec/decisions.md C7)."""
+
+    sport_id: int
+    league_label: str
+    team_one_name: str
+    team_two_name: str
+    game_time_s: int
+    live_enabled: bool = False
+    status_feed: bool = False  # True: only a status starts the match, never the clock (D13)
+    league_id: int | None = None
+    fixture_id: FixtureId | None = None
+
+
+class UpdateFixture(Command, frozen=True):
+    """Change what is given, keep the rest (D16)."""
+
+    fixture_id: FixtureId
+    game_time_s: int | None = None
+    live_enabled: bool | None = None
+    status_feed: bool | None = None
+
+
+class SetFixtureStatus(Command, frozen=True):
+    """Progress of the event; `IN_PROGRESS` is "the match begins"."""
+
+    fixture_id: FixtureId
+    status: FixtureStatus
+
+
+class CreateMarket(Command, frozen=True):
+    """A fixed-odds market on a fixture. `line` is canonical decimal text."""
+
+    market_hash: MarketHash
+    fixture_id: FixtureId
+    type: int
+    outcome_one_name: str
+    outcome_two_name: str
+    line: str | None = None
+    has_line: bool = False
+    main_line: bool | None = None
+
+
+class SetMarketStatus(Command, frozen=True):
+    """Open or close a market for orders."""
+
+    market_hash: MarketHash
+    active: bool
+
+
+# ---- accounts ------------------------------------------------------------------------------------------------------
+
+
+class SetBalance(Command, frozen=True):
+    """The account's wallet balance of one token, absolute, base units."""
+
+    account: Address
+    token: Address
+    amount: int
+
+
+class IssueApiKey(Command, frozen=True):
+    """A new API key for the account, of which only the SHA-256 is kept; the one before stops working."""
+
+    account: Address
+    key_digest: bytes
+
+
+# ---- orders --------------------------------------------------------------------------------------------------------
+
+
+class PlaceOrders(Command, frozen=True):
+    """Signed orders of one request, admitted one after the other (spec/sx.md 5.9, 7.6)."""
+
+    orders: tuple[NewOrder, ...]
+
+
+class Cancel(Command, frozen=True):
+    """Base of the signed cancels: who claims to have signed, what, and when (spec/sx.md 5.10)."""
+
+    maker: Address
+    digest: bytes  # 32 bytes: the EIP-712 digest that the signature was made over
+    timestamp_s: int
+
+    @property
+    def replay_key(self) -> bytes:
+        """The identity of this signed request: the signer and what was signed, never the signature's bytes."""
+        return self.maker + self.digest
+
+
+class CancelOrders(Cancel, frozen=True):
+    """The named orders, if they are the maker's. Names are kept as received: some are no hashes at all."""
+
+    order_hashes: tuple[str, ...]
+
+
+class CancelFixture(Cancel, frozen=True):
+    """Every order of the maker on every market of one fixture."""
+
+    fixture_id: FixtureId
+
+
+class CancelAll(Cancel, frozen=True):
+    """Every order of the maker."""
+
+
+AnyCommand = (
+    ConfigureVenue
+    | AdjustClock
+    | Tick
+    | CreateFixture
+    | UpdateFixture
+    | SetFixtureStatus
+    | CreateMarket
+    | SetMarketStatus
+    | SetBalance
+    | IssueApiKey
+    | PlaceOrders
+    | CancelOrders
+    | CancelFixture
+    | CancelAll
+)

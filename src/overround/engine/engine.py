@@ -1,0 +1,83 @@
+"""`execute(command, now) -> events`: the one way in and the one way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from overround.engine import accounts, cancelling, fixtures, placing, ticking
+from overround.engine.commands import (
+    AdjustClock,
+    AnyCommand,
+    CancelAll,
+    CancelFixture,
+    CancelOrders,
+    ConfigureVenue,
+    CreateFixture,
+    CreateMarket,
+    IssueApiKey,
+    PlaceOrders,
+    SetBalance,
+    SetFixtureStatus,
+    SetMarketStatus,
+    Tick,
+    UpdateFixture,
+)
+from overround.engine.events import AnyEvent, ClockAdjusted, VenueConfigured
+from overround.engine.rejections import Rejection
+from overround.engine.state import State
+
+Outcome = list[AnyEvent] | Rejection
+
+
+def _configure(state: State, command: ConfigureVenue, now_ms: int) -> list[AnyEvent]:
+    del now_ms
+    state.configure(command.rules)
+    return [VenueConfigured(rules=command.rules)]
+
+
+def _adjust_clock(state: State, command: AdjustClock, now_ms: int) -> list[AnyEvent]:
+    del now_ms
+    state.adjust_clock(command.offset_ms, command.frozen_at_ms)
+    return [ClockAdjusted(offset_ms=command.offset_ms, frozen_at_ms=command.frozen_at_ms)]
+
+
+_RULES: Final[dict[type, Callable[[State, Any, int], Outcome]]] = {
+    ConfigureVenue: _configure,
+    AdjustClock: _adjust_clock,
+    Tick: ticking.tick,
+    CreateFixture: fixtures.create_fixture,
+    UpdateFixture: fixtures.update_fixture,
+    SetFixtureStatus: fixtures.set_fixture_status,
+    CreateMarket: fixtures.create_market,
+    SetMarketStatus: fixtures.set_market_status,
+    SetBalance: accounts.set_balance,
+    IssueApiKey: accounts.issue_api_key,
+    PlaceOrders: placing.place_orders,
+    CancelOrders: cancelling.cancel_orders,
+    CancelFixture: cancelling.cancel_fixture,
+    CancelAll: cancelling.cancel_all,
+}
+
+
+class Engine:
+    """A deterministic state machine: the same commands at the same times give the same state."""
+
+    def __init__(self, state: State | None = None) -> None:
+        self.state = State() if state is None else state
+
+    def execute(self, command: AnyCommand, now_ms: int) -> Outcome:
+        """Decide one command at a given time, never earlier than the one before.
+
+        Returns what happened, or the one reason why nothing did. Deadlines up to `now_ms` must have been fired
+        by a `Tick` (`spec/decisions.md` D9); the sequencer sees to it.
+        """
+        return _RULES[type(command)](self.state, command, now_ms)
+
+    def next_deadline_ms(self) -> int | None:
+        """When the next `Tick` is due; None while nothing is."""
+        return ticking.next_deadline_ms(self.state)
+
+    def digest(self) -> bytes:
+        """32 bytes, equal for equal states; costs the same however large the state is."""
+        return self.state.weights.digest()

@@ -1,0 +1,70 @@
+"""When orders expire: buckets by second, a heap of the seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
+from typing import Final
+
+from overround.engine.order import FINAL, Order
+
+# Orders that ended another way stay in their bucket until there are this many of them and they are the majority.
+STALE_MIN: Final = 10_000
+
+
+class ExpiryIndex:
+    """Live orders by the second they expire in. An order in a final state is skipped, and swept out in bulk."""
+
+    __slots__ = ("_buckets", "_heap", "_size", "_stale")
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, list[Order]] = {}
+        self._heap: list[int] = []
+        self._size = 0
+        self._stale = 0
+
+    def add(self, order: Order) -> None:
+        """Watch a live order."""
+        second = order.terms.api_expiry
+        bucket = self._buckets.get(second)
+        if bucket is None:
+            self._buckets[second] = [order]
+            heappush(self._heap, second)
+        else:
+            bucket.append(order)
+        self._size += 1
+
+    def note_ended(self) -> None:
+        """An order that is watched reached a final state before its expiry."""
+        self._stale += 1
+        if self._stale >= STALE_MIN and self._stale * 2 > self._size:
+            self._sweep()
+
+    @property
+    def next_s(self) -> int | None:
+        """The earliest second in which something may expire."""
+        return self._heap[0] if self._heap else None
+
+    def pop_next(self) -> list[Order]:
+        """The live orders of the earliest bucket, in the order of their acceptance; the bucket is gone."""
+        bucket = self._buckets.pop(heappop(self._heap))
+        live = [order for order in bucket if order.state not in FINAL]
+        self._size -= len(bucket)
+        self._stale -= len(bucket) - len(live)
+        return live
+
+    def __iter__(self) -> Iterator[Order]:
+        for bucket in self._buckets.values():
+            yield from (order for order in bucket if order.state not in FINAL)
+
+    def _sweep(self) -> None:
+        live = {
+            second: kept
+            for second, bucket in self._buckets.items()
+            if (kept := [order for order in bucket if order.state not in FINAL])
+        }
+        self._buckets = live
+        self._heap = list(live)
+        heapify(self._heap)
+        self._size = sum(map(len, live.values()))
+        self._stale = 0

@@ -1,0 +1,38 @@
+"""Posting orders (spec/sx.md 5.9, 7.4, 7.6)."""
+
+from __future__ import annotations
+
+from overround.engine.commands import NewOrder, PlaceOrders
+from overround.engine.events import AnyEvent, OrderAccepted, OrderRefused
+from overround.engine.order import Order
+from overround.engine.rejections import Rejection
+from overround.engine.state import State
+
+
+def place_orders(state: State, command: PlaceOrders, now_ms: int) -> list[AnyEvent]:
+    """Admit in request order: an order that fits is inserted and counts for the next ones."""
+    events: list[AnyEvent] = []
+    for index, terms in enumerate(command.orders):
+        rejection = refusal(state, terms, now_ms)
+        if rejection is not None:
+            events.append(OrderRefused(index=index, order_hash=terms.order_hash, rejection=rejection))
+            continue
+        state.order_count += 1
+        number = state.order_count
+        state.admit(Order(terms, number, number, now_ms, now_ms))
+        events.append(OrderAccepted(index=index, order_hash=terms.order_hash, number=number, update_time_ms=now_ms))
+    return events
+
+
+def refusal(state: State, terms: NewOrder, now_ms: int) -> Rejection | None:
+    """Why this order may not be inserted now, if it may not."""
+    if state.is_known(terms.order_hash):
+        return Rejection.ORDER_EXISTS
+    market = state.markets.get(terms.market_hash)
+    if market is None or not market.active or not state.fixtures[market.fixture_id].is_bettable(now_ms):
+        return Rejection.MARKET_NOT_BETTABLE
+    account = state.account(terms.maker)
+    exposed = account.exposure(terms.base_token, terms.market_hash)
+    if exposed + terms.total_bet_size > account.available(terms.base_token):
+        return Rejection.INSUFFICIENT_BALANCE
+    return None

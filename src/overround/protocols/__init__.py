@@ -1,0 +1,1 @@
+"""The wire dialects: pure translation between what travels and the venue's own words."""

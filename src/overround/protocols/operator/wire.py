@@ -1,0 +1,73 @@
+"""Bodies of the operator routes. Members are spelt like their SX relatives."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+
+class FixtureBody(msgspec.Struct):
+    """`POST /admin/fixtures`"""
+
+    sportId: int
+    teamOneName: str
+    teamTwoName: str
+    gameTime: int
+    leagueLabel: str = ""
+    leagueId: int | None = None
+    liveEnabled: bool = False
+    statusFeed: bool = False
+    sportXeventId: str | None = None
+
+
+class FixtureChangeBody(msgspec.Struct):
+    """`PATCH /admin/fixtures/{id}`: what is given changes."""
+
+    gameTime: int | None = None
+    liveEnabled: bool | None = None
+    statusFeed: bool | None = None
+
+
+class FixtureStatusBody(msgspec.Struct):
+    """`POST /admin/fixtures/{id}/status`"""
+
+    status: int
+
+
+class MarketBody(msgspec.Struct):
+    """`POST /admin/markets`"""
+
+    sportXeventId: str
+    type: int
+    outcomeOneName: str
+    outcomeTwoName: str
+    line: Decimal | None = None
+    mainLine: bool | None = None
+
+
+class MarketStatusBody(msgspec.Struct):
+    """`POST /admin/markets/{hash}/status`"""
+
+    status: str
+
+
+class BalanceBody(msgspec.Struct):
+    """`PUT /admin/balances/{address}/{token}`: base units, as text or integer."""
+
+    amount: str | int
+
+
+class ApiKeyBody(msgspec.Struct):
+    """`POST /admin/api-keys`"""
+
+    address: str
+
+
+class ClockBody(msgspec.Struct):
+    """`POST /admin/clock`: one of these."""
+
+    freeze: bool = False
+    resume: bool = False
+    advanceMs: int | None = None
+    setMs: int | None = None

@@ -1,0 +1,1 @@
+"""The SX Bet dialect."""

@@ -1,0 +1,303 @@
+"""SX requests to commands. Checks run in the order that the specification gives them (`spec/sx.md` 5.9, 5.10)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, TypeVar
+
+import msgspec
+
+from overround.engine.commands import Cancel, CancelAll, CancelFixture, CancelOrders, NewOrder
+from overround.engine.rules import Rules
+from overround.engine.types import ODDS_ONE, Address, FixtureId, MarketHash, OrderHash
+from overround.protocols import strict_json
+from overround.protocols.sx import digests, units
+from overround.protocols.sx.errors import WireError, bad_request
+from overround.protocols.sx.profile import EXPIRY
+from overround.protocols.sx.wire import CancelBody, CancelEventBody, CancelOrdersBody, PlaceBody
+from overround.signing.address import AddressError, checksum_address, parse_address
+from overround.signing.recover import (
+    SignatureTextError,
+    SignatureValueError,
+    parse_signature,
+    recover_address,
+)
+
+ORDERS_MAX: Final = 1_000  # orders in one request
+MARKETS_MAX: Final = 3  # distinct markets in one request
+CANCEL_HASHES_MAX: Final = 1_000  # order hashes in one cancel
+NAME_LENGTH_MAX: Final = 256  # characters of an order hash or event id named in a cancel
+LADDER_UNIT: Final = 10**15
+_TIMESTAMP_MAX: Final = 2**63 - 1
+_CANCEL_SALT: Final = re.compile(r"0[xX][0-9a-fA-F]{64}", re.ASCII)
+_SECONDS: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
+
+_B = TypeVar("_B", bound=msgspec.Struct)
+
+
+def body_of(body: bytes, wanted: type[_B]) -> _B:
+    """Decode a body. Raises WireError `BAD_REQUEST`."""
+    try:
+        return strict_json.decode_body(body, wanted)
+    except strict_json.MalformedBody as error:
+        raise bad_request(str(error)) from None
+
+
+# ---- posting (5.9) -------------------------------------------------------------------------------------------------
+
+
+class ReadSignature(NamedTuple):
+    """A signature in its normal form, or why no key can have made it."""
+
+    raw: bytes | None
+    fault: str = ""
+
+
+class SignedOrder(msgspec.Struct, frozen=True):
+    """An order whose form is right and whose signature is still to be verified."""
+
+    terms: NewOrder
+    executor: bytes
+    expiry: int
+    signature: ReadSignature
+
+    def recovers_maker(self) -> bool:
+        """Whether the maker signed it. Expensive: one public key recovery."""
+        if self.signature.raw is None:
+            return False
+        digest = digests.order_digest(self.terms.order_hash)
+        return recover_address(digest, self.signature.raw) == self.terms.maker
+
+
+def place_orders(body: bytes, rules: Rules, now_ms: int) -> list[SignedOrder]:
+    """Steps 1 to 6: everything that is cheaper than a signature."""
+    orders = [_order(entry, place) for place, entry in enumerate(_entries(body))]
+    if len({order.terms.market_hash for order in orders}) > MARKETS_MAX:
+        raise WireError("TOO_MANY_DIFFERENT_MARKETS")
+    tokens = {order.terms.base_token for order in orders}
+    if len(tokens) > 1 or rules.token(tokens.pop()) is None:
+        raise WireError("BAD_BASE_TOKEN")
+    for order in orders:
+        _check_values(order, rules, now_ms)
+    return orders
+
+
+def _entries(body: bytes) -> list[object]:
+    orders = body_of(body, PlaceBody).orders
+    if not isinstance(orders, list):
+        raise bad_request("orders must be an array")
+    if not orders:
+        raise bad_request("orders must not be empty")
+    if len(orders) > ORDERS_MAX:
+        raise bad_request(f"orders must contain at most {ORDERS_MAX} elements")
+    return orders
+
+
+def _order(entry: object, place: int) -> SignedOrder:
+    """Step 2: the form of every member."""
+    if not isinstance(entry, dict):
+        raise bad_request(f"orders[{place}] must be an object")
+    market_hash = _member(entry, "marketHash", units.parse_hash)
+    maker = _member(entry, "maker", _address)
+    base_token = _member(entry, "baseToken", _address)
+    total_bet_size = _member(entry, "totalBetSize", _positive)
+    percentage_odds = _member(entry, "percentageOdds", _odds)
+    expiry = _member(entry, "expiry", _integer)
+    api_expiry = _member(entry, "apiExpiry", _integer)
+    executor = _member(entry, "executor", _address)
+    salt = _member(entry, "salt", _positive)
+    outcome_one = _member(entry, "isMakerBettingOutcomeOne", _boolean)
+    signature = _member(entry, "signature", _signature)
+    order_hash = digests.order_hash(
+        market_hash, base_token, total_bet_size, percentage_odds, expiry, salt, maker, executor, outcome_one
+    )
+    terms = NewOrder(
+        order_hash=OrderHash(order_hash),
+        market_hash=MarketHash(market_hash),
+        maker=maker,
+        base_token=base_token,
+        total_bet_size=total_bet_size,
+        percentage_odds=percentage_odds,
+        salt=units.pack_salt(entry["salt"]),
+        is_maker_betting_outcome_one=outcome_one,
+        signature=signature.raw or b"",
+        api_expiry=api_expiry,
+    )
+    return SignedOrder(terms, executor, expiry, signature)
+
+
+_T = TypeVar("_T")
+
+
+def _member(entry: dict[str, object], name: str, parse: Callable[[object], _T | None]) -> _T:
+    value = parse(entry.get(name))
+    if value is None:
+        raise malformed(name)
+    return value
+
+
+def malformed(name: str) -> WireError:
+    """The code of a missing or malformed member of an order."""
+    return WireError(f"{name.upper()}_UNDEFINED_OR_MALFORMED")
+
+
+def _address(value: object) -> Address | None:
+    try:
+        return Address(parse_address(value)) if isinstance(value, str) else None
+    except AddressError:
+        return None
+
+
+def _positive(value: object) -> int | None:
+    return units.parse_word(value) or None
+
+
+def _odds(value: object) -> int | None:
+    odds = units.parse_word(value)
+    return odds if odds is not None and 0 < odds < ODDS_ONE else None
+
+
+def _integer(value: object) -> int | None:
+    """A JSON integer that a number of seconds can be."""
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_integer and 0 <= value <= _TIMESTAMP_MAX else None  # type: ignore[operator, return-value]
+
+
+def _boolean(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _signature(value: object) -> ReadSignature | None:
+    """Wrong text is malformed; a value that no key can have made is a mismatch, later (`spec/decisions.md` P3)."""
+    try:
+        return _read_signature(value) if isinstance(value, str) else None
+    except SignatureTextError:
+        return None
+
+
+def _read_signature(text: str) -> ReadSignature:
+    """Raises SignatureTextError; a bad value is a mismatch in its turn (`spec/decisions.md` P3)."""
+    try:
+        return ReadSignature(parse_signature(text))
+    except SignatureValueError as error:
+        return ReadSignature(None, str(error))
+
+
+def _check_values(order: SignedOrder, rules: Rules, now_ms: int) -> None:
+    """Step 6: what is well-formed but not acceptable here and now."""
+    terms = order.terms
+    token = rules.token(terms.base_token)
+    assert token is not None
+    if terms.total_bet_size < token.maker_minimum:
+        raise WireError("TOTAL_BET_SIZE_TOO_LOW")
+    if rules.odds_ladder_step and terms.percentage_odds % (rules.odds_ladder_step * LADDER_UNIT):
+        raise WireError("INVALID_ODDS")
+    if order.executor != rules.executor:
+        raise malformed("executor")
+    if order.expiry != EXPIRY:
+        raise malformed("expiry")
+    if terms.api_expiry * 1000 <= now_ms:
+        raise malformed("apiExpiry")
+
+
+def first_forged(orders: Sequence[SignedOrder]) -> SignedOrder | None:
+    """Step 7: the first order that its maker did not sign. Expensive; releases the GIL most of the time."""
+    return next((order for order in orders if not order.recovers_maker()), None)
+
+
+def order_mismatch(order: SignedOrder) -> WireError:
+    """The answer for an order that its maker did not sign."""
+    maker, name = checksum_address(order.terms.maker), units.hash_text(order.terms.order_hash)
+    detail = order.signature.fault or f"order {name} was not signed by its maker {maker}"
+    return WireError("SIGNATURE_MISMATCH", detail=detail)
+
+
+# ---- cancels (5.10) ------------------------------------------------------------------------------------------------
+
+
+class SignedCancel(msgspec.Struct, frozen=True):
+    """A cancel whose form is right and whose signature is still to be verified."""
+
+    command: CancelOrders | CancelFixture | CancelAll
+    signature: ReadSignature
+
+    def recovers_maker(self) -> bool:
+        """Whether the maker signed it. Expensive: one public key recovery."""
+        if self.signature.raw is None:
+            return False
+        return recover_address(self.command.digest, self.signature.raw) == self.command.maker
+
+
+def cancel_orders(body: bytes, chain_id: int) -> SignedCancel:
+    """`POST /orders/cancel/v2`"""
+    wire = body_of(body, CancelOrdersBody)
+    names = wire.orderHashes
+    if not 1 <= len(names) <= CANCEL_HASHES_MAX:
+        raise bad_request(f"orderHashes must contain 1 to {CANCEL_HASHES_MAX} elements")
+    if max(map(len, names)) > NAME_LENGTH_MAX:
+        raise bad_request(f"orderHashes must be strings of at most {NAME_LENGTH_MAX} characters")
+    maker, salt, timestamp_s, signature = _signed_members(wire)
+    digest = digests.cancel_orders_digest(chain_id, salt, names, timestamp_s)
+    command = CancelOrders(maker=maker, digest=digest, timestamp_s=timestamp_s, order_hashes=tuple(names))
+    return SignedCancel(command, signature)
+
+
+def cancel_event(body: bytes, chain_id: int) -> SignedCancel:
+    """`POST /orders/cancel/event`"""
+    wire = body_of(body, CancelEventBody)
+    event = wire.sportXeventId or wire.sportXEventId
+    if not isinstance(event, str) or not event:
+        raise bad_request("sportXeventId must be a string")
+    if len(event) > NAME_LENGTH_MAX:
+        raise bad_request(f"sportXeventId must have at most {NAME_LENGTH_MAX} characters")
+    maker, salt, timestamp_s, signature = _signed_members(wire)
+    digest = digests.cancel_event_digest(chain_id, salt, event, timestamp_s)
+    command = CancelFixture(maker=maker, digest=digest, timestamp_s=timestamp_s, fixture_id=FixtureId(event))
+    return SignedCancel(command, signature)
+
+
+def cancel_all(body: bytes, chain_id: int) -> SignedCancel:
+    """`POST /orders/cancel/all`"""
+    wire = body_of(body, CancelBody)
+    maker, salt, timestamp_s, signature = _signed_members(wire)
+    digest = digests.cancel_all_digest(chain_id, salt, timestamp_s)
+    return SignedCancel(CancelAll(maker=maker, digest=digest, timestamp_s=timestamp_s), signature)
+
+
+def _signed_members(wire: CancelBody) -> tuple[Address, bytes, int, ReadSignature]:
+    try:
+        maker = Address(parse_address(wire.maker))
+    except AddressError as error:
+        raise bad_request(f"maker: {error}") from None
+    # Exactly 32 bytes: typed-data libraries pad a shorter salt on the right, and two spellings would sign alike.
+    if not _CANCEL_SALT.fullmatch(wire.salt):
+        raise bad_request("salt must be 0x and 64 hex digits")
+    try:
+        signature = _read_signature(wire.signature)
+    except SignatureTextError as error:
+        raise bad_request(str(error)) from None
+    return maker, bytes.fromhex(wire.salt[2:]), _timestamp(wire.timestamp), signature
+
+
+def _timestamp(value: int | str) -> int:
+    """Unix seconds as a number or numeric text."""
+    if isinstance(value, str):
+        value = int(value) if _SECONDS.fullmatch(value) else -1
+    if not 0 <= value <= _TIMESTAMP_MAX:
+        raise bad_request("timestamp must be a number of unix seconds")
+    return value
+
+
+def cancel_mismatch(cancel: SignedCancel) -> WireError:
+    """The answer for a cancel that its maker did not sign: with what was signed, if anything was."""
+    command: Cancel = cancel.command
+    if cancel.signature.raw is None:
+        return WireError("SIGNATURE_MISMATCH", detail=cancel.signature.fault)
+    recovered = recover_address(command.digest, cancel.signature.raw)
+    signer = "no key" if recovered is None else checksum_address(recovered)
+    detail = (
+        f"the digest of this request is {units.hash_text(command.digest)}; its signature is of {signer}, "
+        f"not of the maker {checksum_address(command.maker)}"
+    )
+    return WireError("SIGNATURE_MISMATCH", detail=detail)

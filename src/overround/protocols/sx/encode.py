@@ -1,0 +1,176 @@
+"""Views and records to SX answers (`spec/sx.md` 5). Money, odds and times leave as text or exact integers."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from overround.engine import catalogue
+from overround.engine.commands import PlaceOrders
+from overround.engine.events import CancelRefused, OrderAccepted, OrderChanged, OrderRefused
+from overround.engine.order import OrderState
+from overround.engine.record import Record
+from overround.engine.rules import Rules
+from overround.protocols import strict_json
+from overround.protocols.sx import wire
+from overround.protocols.sx.errors import ORDER_OK, ORDER_STATUSES
+from overround.protocols.sx.profile import EXPIRY, Profile
+from overround.protocols.sx.reference import MARKET_TYPES, SPORTS
+from overround.protocols.sx.units import hash_text, iso_ms, unpack_salt
+from overround.signing.address import checksum_address
+from overround.views.best_odds import BestPrice
+from overround.views.orders import OrderRow
+
+CHAIN_VERSION: Final = "SXR"
+OUTCOME_VOID_NAME: Final = "NO_CONTEST"
+_NO_ADDRESS: Final = "0x0000000000000000000000000000000000000000"
+
+
+def success(data: Any) -> bytes:
+    """The success envelope (2.2)."""
+    return strict_json.encode({"status": "success", "data": data})
+
+
+def metadata(profile: Profile, rules: Rules, *, total_volume: int) -> dict[str, Any]:
+    """`GET /metadata` (5.1): exactly one chain id under `addresses`, clients take the first."""
+    tokens = {checksum_address(token.address): token for token in rules.tokens}
+    return {
+        "executorAddress": checksum_address(rules.executor),
+        "oracleFees": dict.fromkeys(tokens, "0"),
+        "sportXAffiliate": {"address": _NO_ADDRESS, "amount": "0"},
+        "makerOrderMinimums": {text: str(token.maker_minimum) for text, token in tokens.items()},
+        "takerMinimums": {text: str(token.taker_minimum) for text, token in tokens.items()},
+        "addresses": {str(rules.chain_id): {"USDC": profile.usdc, "WSX": profile.wsx}},
+        "totalVolume": total_volume,
+        "domainVersion": profile.domain_version,
+        "EIP712FillHasher": profile.fill_hasher,
+        "TokenTransferProxy": profile.token_transfer_proxy,
+        "bridgeFee": 0,
+        "oddsLadderStepSize": rules.odds_ladder_step,
+        "bettingEnabled": True,
+    }
+
+
+def placed(record: Record) -> dict[str, Any]:
+    """`POST /orders/new`: every submitted hash, and what became of it; of two equal ones the first counts."""
+    assert isinstance(record.command, PlaceOrders)
+    statuses: dict[str, str] = {}
+    inserted = 0
+    for event in record.events:
+        if isinstance(event, OrderAccepted):
+            statuses.setdefault(hash_text(event.order_hash), ORDER_OK)
+            inserted += 1
+        elif isinstance(event, OrderRefused):
+            statuses.setdefault(hash_text(event.order_hash), ORDER_STATUSES[event.rejection])
+    return {
+        "orders": [hash_text(order.order_hash) for order in record.command.orders],
+        "statuses": statuses,
+        "inserted": inserted,
+    }
+
+
+def cancelled(record: Record) -> dict[str, Any]:
+    """Any cancel (5.10): `orders` is left out when none was cancelled, `notCancelled` never is."""
+    orders = [
+        {"orderHash": hash_text(event.order_hash), "pendingFills": []}
+        for event in record.events
+        if isinstance(event, OrderChanged) and event.state is OrderState.CANCELLED
+    ]
+    refused = [
+        {"orderHash": event.order_hash, "reason": event.refusal.value}
+        for event in record.events
+        if isinstance(event, CancelRefused)
+    ]
+    data: dict[str, Any] = {"cancelledCount": len(orders), "notCancelled": refused}
+    if orders:
+        data["orders"] = orders
+    return data
+
+
+def order_row(row: OrderRow, fixture_id: str, executor: str) -> wire.OrderRow:
+    """A row of `GET /orders`."""
+    terms = row.terms
+    return wire.OrderRow(
+        orderHash=hash_text(terms.order_hash),
+        marketHash=hash_text(terms.market_hash),
+        orderStatus="ACTIVE",
+        fillAmount=str(row.fill_amount),
+        pendingFillAmount=str(row.pending_fill_amount),
+        totalBetSize=str(terms.total_bet_size),
+        percentageOdds=str(terms.percentage_odds),
+        expiry=EXPIRY,
+        apiExpiry=terms.api_expiry,
+        baseToken=checksum_address(terms.base_token),
+        executor=executor,
+        maker=checksum_address(terms.maker),
+        salt=unpack_salt(terms.salt),
+        isMakerBettingOutcomeOne=terms.is_maker_betting_outcome_one,
+        signature=hash_text(terms.signature),
+        sportXeventId=fixture_id,
+        createdAt=iso_ms(row.accepted_at_ms),
+        updateTime=str(row.update_time_ms),
+    )
+
+
+def best_odds_side(price: BestPrice | None) -> wire.BestOddsSide:
+    """One side of `GET /orders/odds/best`."""
+    if price is None or price.percentage_odds is None:
+        return wire.BestOddsSide()
+    return wire.BestOddsSide(str(price.percentage_odds), price.updated_at_ms)
+
+
+def fixture(one: catalogue.Fixture) -> wire.Fixture:
+    """A fixture object (5.4)."""
+    return wire.Fixture(
+        eventId=one.fixture_id,
+        leagueId=one.league_id,
+        leagueLabel=one.league_label,
+        sportId=one.sport_id,
+        startDate=iso_ms(one.game_time_s * 1000),
+        status=one.status.value,
+        participantOneName=one.team_one_name,
+        participantTwoName=one.team_two_name,
+        participants=[one.team_one_name, one.team_two_name],
+    )
+
+
+def market(one: catalogue.Market, of: catalogue.Fixture) -> wire.Market:
+    """A market object (5.6)."""
+    encoded = wire.Market(
+        status="ACTIVE" if one.active else "INACTIVE",
+        marketHash=hash_text(one.market_hash),
+        outcomeOneName=one.outcome_one_name,
+        outcomeTwoName=one.outcome_two_name,
+        outcomeVoidName=OUTCOME_VOID_NAME,
+        teamOneName=of.team_one_name,
+        teamTwoName=of.team_two_name,
+        type=one.type,
+        gameTime=of.game_time_s,
+        sportXeventId=of.fixture_id,
+        sportXEventId=of.fixture_id,
+        liveEnabled=of.live_enabled,
+        sportLabel=SPORTS.get(of.sport_id, "Custom"),
+        sportId=of.sport_id,
+        leagueLabel=of.league_label,
+        leagueId=of.league_id,
+        group1=of.league_label,
+        isQuarterLineMarket=is_quarter_line(one.line),
+        chainVersion=CHAIN_VERSION,
+    )
+    if one.has_line:
+        encoded.mainLine = one.main_line
+        if one.line is not None:
+            encoded.line = msgspec.Raw(one.line.encode())
+    return encoded
+
+
+def is_quarter_line(line: str | None) -> bool:
+    """Whether a line lies between a whole and a half one."""
+    return line is not None and line.endswith((".25", ".75"))
+
+
+def bet_group(market_type: int) -> str:
+    """The group a market type is listed in; unknown types are a group of their own."""
+    known = MARKET_TYPES.get(market_type)
+    return known.bet_group if known else "other"

@@ -1,0 +1,130 @@
+"""The SX dialect's shapes, member by member as the specification spells them (`spec/sx.md` 5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+
+class PlaceBody(msgspec.Struct):
+    """`POST /orders/new`. Entries are checked member by member: each has a code of its own."""
+
+    orders: Any = UNSET
+
+
+class CancelBody(msgspec.Struct):
+    """What the three cancels share (5.10)."""
+
+    signature: str
+    salt: str
+    maker: str
+    timestamp: int | str
+
+
+class CancelOrdersBody(CancelBody, kw_only=True):
+    """`POST /orders/cancel/v2`."""
+
+    orderHashes: list[str]
+
+
+class CancelEventBody(CancelBody, kw_only=True):
+    """`POST /orders/cancel/event`; both spellings of the event are in use."""
+
+    sportXeventId: str | UnsetType = UNSET
+    sportXEventId: str | UnsetType = UNSET
+
+
+class OrderRow(msgspec.Struct):
+    """A row of `GET /orders` (5.7)."""
+
+    orderHash: str
+    marketHash: str
+    orderStatus: str
+    fillAmount: str
+    pendingFillAmount: str
+    totalBetSize: str
+    percentageOdds: str
+    expiry: int
+    apiExpiry: int
+    baseToken: str
+    executor: str
+    maker: str
+    salt: str
+    isMakerBettingOutcomeOne: bool
+    signature: str
+    sportXeventId: str
+    createdAt: str
+    updateTime: str
+
+
+class BestOddsSide(msgspec.Struct):
+    """One side of `GET /orders/odds/best`; nulls where nobody offers (5.8)."""
+
+    percentageOdds: str | None = None
+    updatedAt: int | None = None
+
+
+class BestOddsRow(msgspec.Struct):
+    """One market of `GET /orders/odds/best`."""
+
+    marketHash: str
+    baseToken: str
+    outcomeOne: BestOddsSide
+    outcomeTwo: BestOddsSide
+
+
+class League(msgspec.Struct):
+    """5.3"""
+
+    leagueId: int
+    label: str
+    sportId: int
+    active: bool
+
+
+class ActiveLeague(League, kw_only=True):
+    """`GET /leagues/active`: with the number of distinct events per bet group."""
+
+    eventsByType: dict[str, int]
+
+
+class Fixture(msgspec.Struct, omit_defaults=True):
+    """5.4"""
+
+    eventId: str
+    leagueId: int
+    leagueLabel: str
+    sportId: int
+    startDate: str
+    status: int
+    participantOneName: str
+    participantTwoName: str
+    participants: list[str]
+
+
+class Market(msgspec.Struct):
+    """5.6; `line` and `mainLine` only where the type has lines."""
+
+    status: str
+    marketHash: str
+    outcomeOneName: str
+    outcomeTwoName: str
+    outcomeVoidName: str
+    teamOneName: str
+    teamTwoName: str
+    type: int
+    gameTime: int
+    sportXeventId: str
+    sportXEventId: str
+    liveEnabled: bool
+    sportLabel: str
+    sportId: int
+    leagueLabel: str
+    leagueId: int
+    group1: str
+    isQuarterLineMarket: bool
+    chainVersion: str
+    line: msgspec.Raw | UnsetType = UNSET
+    mainLine: bool | UnsetType = UNSET

@@ -1,0 +1,1 @@
+"""The process without its sockets. Read `venue.py` first."""

@@ -1,0 +1,140 @@
+"""The venue, wired. Read this file first: top to bottom it is the architecture.
+
+command -> sequencer -> engine -> journal -> (durable) -> views -> answer
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from overround.engine.commands import AnyCommand
+from overround.engine.record import Record
+from overround.journal.journal import Journal
+from overround.journal.snapshots import SnapshotStore
+from overround.journal.sqlite import SqliteJournal
+from overround.journal.writer import JournalWriter
+from overround.runtime.clock import VenueClock
+from overround.runtime.leadership import FolderLock, Leadership
+from overround.runtime.recovery import Recovered, recover
+from overround.runtime.sequencer import Decision, Sequencer
+from overround.runtime.snapshotter import Snapshotter, write_snapshot
+from overround.views.views import Views
+
+SNAPSHOT_RECORDS: Final = 100_000
+SNAPSHOT_INTERVAL_S: Final = 600.0
+
+
+class Venue:
+    """One venue on one data folder, without sockets. Open it inside a running event loop."""
+
+    def __init__(
+        self,
+        *,
+        leadership: Leadership,
+        journal: Journal,
+        snapshots: SnapshotStore | None,
+        snapshotter: Snapshotter | None,
+        recovered: Recovered,
+        epoch: int,
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._leadership = leadership
+        self._journal = journal
+        self._snapshots = snapshots
+        self._snapshotter = snapshotter
+        self._recovered = recovered
+        self.replayed = recovered.replayed
+        self.views: Views = recovered.views
+        self.clock = VenueClock()
+        state = recovered.engine.state
+        self.clock.adjust(state.clock_offset_ms, state.clock_frozen_at_ms)
+        self.listeners: list[Callable[[Record], None]] = []  # told of each record once views show it
+        self._writer = JournalWriter(journal)
+        self.sequencer = Sequencer(
+            recovered.engine,
+            self._writer,
+            self.clock,
+            epoch=epoch,
+            seq=recovered.seq,
+            time_ms=recovered.time_ms,
+            release=self._release,
+            fatal=on_fatal,
+        )
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        *,
+        on_fatal: Callable[[BaseException], None],
+        size_max_bytes: int = 0,
+        snapshot_records: int = SNAPSHOT_RECORDS,
+        snapshot_interval_s: float = SNAPSHOT_INTERVAL_S,
+    ) -> Venue:
+        """Lock the folder, recover, and be ready. Raises DataFolderInUse and JournalDamaged.
+
+        `on_fatal` is called when a commit fails. From then on nothing is decided or answered any more; it must end
+        the process.
+        """
+        leadership = FolderLock(folder)
+        epoch = leadership.acquire()
+        try:
+            journal = SqliteJournal(folder, epoch=epoch, size_max_bytes=size_max_bytes)
+            snapshots = SnapshotStore(folder)
+            recovered = recover(journal, snapshots)
+        except BaseException:
+            leadership.release()
+            raise
+        # What was recovered lives as long as the process: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        snapshotter = Snapshotter(
+            folder,
+            records=snapshot_records,
+            interval_s=snapshot_interval_s,
+            seq=recovered.seq - recovered.replayed,
+        )
+        return cls(
+            leadership=leadership,
+            journal=journal,
+            snapshots=snapshots,
+            snapshotter=snapshotter,
+            recovered=recovered,
+            epoch=epoch,
+            on_fatal=on_fatal,
+        )
+
+    def submit(self, command: AnyCommand, command_id: str) -> asyncio.Future[Decision]:
+        """Ask for a command: resolves to its durable record, or to the reason why nothing happened."""
+        return self.sequencer.submit(command, command_id)
+
+    async def stop(self) -> None:
+        """Decide what was submitted, write a snapshot, give the folder back."""
+        await self.sequencer.stop()
+        self._writer.stop()
+        if self._snapshotter is not None:
+            await self._snapshotter.stop()
+        self._write_last_snapshot()
+        self._journal.close()
+        self._leadership.release()
+
+    def _release(self, records: list[Record], seq: int, digest: bytes) -> None:
+        """Below the durability line: views first, so that whoever is answered reads his own write."""
+        for record in records:
+            self.views.apply(record)
+        self.views.digest = digest
+        for listener in self.listeners:
+            for record in records:
+                listener(record)
+        if self._snapshotter is not None:
+            self._snapshotter.note(seq)
+
+    def _write_last_snapshot(self) -> None:
+        if self._snapshots is not None and self._journal.head.seq:
+            engine = self._recovered.engine
+            last = Recovered(engine, self.views, self.views.seq, self.views.time_ms, 0)
+            write_snapshot(self._journal, last, self._snapshots)

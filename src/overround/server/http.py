@@ -1,0 +1,52 @@
+"""What a handler sees of HTTP: a whole request in, a whole response out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+
+from overround.protocols.query import Query
+
+JSON: Final = b"application/json"
+TEXT: Final = b"text/plain; charset=utf-8"
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Request(msgspec.Struct, gc=False):
+    """A request whose body has arrived completely. Header names are lower case."""
+
+    method: str
+    path: str
+    query_string: bytes
+    headers: Headers
+    body: bytes
+    client: str
+    request_id: str
+    path_params: dict[str, str] = {}
+
+    def header(self, name: bytes) -> str | None:
+        """The first header of this name, as text."""
+        for found, value in self.headers:
+            if found == name:
+                return value.decode("latin-1")
+        return None
+
+    @property
+    def query(self) -> Query:
+        """The query parameters. Raises MalformedQuery."""
+        return Query(self.query_string)
+
+
+class Response(msgspec.Struct, gc=False):
+    """An answer."""
+
+    body: bytes
+    status: int = 200
+    content_type: bytes = JSON
+    headers: Headers = []
+
+
+Handler = Callable[[Request], Awaitable[Response]]

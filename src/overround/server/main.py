@@ -1,0 +1,241 @@
+"""Starts a venue behind its sockets, and stops both."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import structlog
+import uvicorn
+import uvloop
+
+from overround.config import (
+    SANDBOX_ADMIN_TOKEN,
+    SANDBOX_TOKEN_SECRET,
+    Config,
+    ConfigError,
+)
+from overround.engine.commands import AnyCommand, ConfigureVenue
+from overround.engine.rejections import Rejection
+from overround.engine.rules import Rules, Token
+from overround.engine.types import Address
+from overround.protocols.sx.profile import USDC_DECIMALS, Profile
+from overround.runtime.venue import Venue
+from overround.sandbox import world
+from overround.sandbox.accounts import ACCOUNTS
+from overround.server.app import App, refuse_connection
+from overround.server.auth import ConnectionTokens, key_digest
+from overround.server.documentation import DocumentationRoutes
+from overround.server.metrics import Metrics
+from overround.server.operations import OperationsRoutes
+from overround.server.operator import OperatorRoutes
+from overround.server.protocol import HttpLimits, make_protocol
+from overround.server.routes import Route, Routes
+from overround.server.sx import SxRoutes
+from overround.server.table import operations_routes, operator_routes, sx_routes
+from overround.signing.address import parse_address
+from overround.signing.recover import assert_fast_backend
+
+EXIT_COMMIT_FAILED: Final = 5
+RECURSION_LIMIT_MAX: Final = 1_000
+# Two threads that both want the interpreter, the loop and the journal, hand it over this often. At the default of
+# 5 ms a recovery that gives the lock away may wait that long to get it back.
+SWITCH_INTERVAL_S: Final = 0.0005
+
+_log = structlog.get_logger()
+
+
+def rules_of(profile: Profile, config: Config) -> Rules:
+    """The engine's rules of a profile."""
+    usdc = Token(
+        symbol="USDC",
+        address=Address(parse_address(profile.usdc)),
+        decimals=USDC_DECIMALS,
+        maker_minimum=profile.maker_minimum_usdc,
+        taker_minimum=profile.taker_minimum_usdc,
+    )
+    return Rules(
+        chain_id=profile.chain_id,
+        executor=Address(parse_address(profile.executor)),
+        tokens=(usdc,),
+        odds_ladder_step=profile.odds_ladder_step,
+        cancel_timestamp_past_max_s=config.sx.cancel_timestamp_past_max_s,
+        cancel_timestamp_future_max_s=config.sx.cancel_timestamp_future_max_s,
+    )
+
+
+def run(config: Config, folder: Path, *, is_sandbox: bool) -> None:
+    """Serve until SIGTERM or SIGINT. Raises ConfigError, DataFolderInUse, JournalDamaged before it serves."""
+    assert_fast_backend()
+    # Deep JSON must end in RecursionError, not in a crash of the interpreter (some libraries raise the limit).
+    if sys.getrecursionlimit() > RECURSION_LIMIT_MAX:
+        raise ConfigError(
+            f"the recursion limit is {sys.getrecursionlimit()}, more than {RECURSION_LIMIT_MAX}: "
+            "an imported library raised it, and a deeply nested body could crash the process"
+        )
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    uvloop.run(_serve(config, folder, is_sandbox=is_sandbox))
+
+
+async def _serve(config: Config, folder: Path, *, is_sandbox: bool) -> None:
+    listener = _listen(config)
+    try:
+        venue = Venue.open(
+            folder,
+            on_fatal=_end_process,
+            size_max_bytes=config.data.size_max_mb * 1024 * 1024,
+            snapshot_records=config.data.snapshot_records,
+            snapshot_interval_s=config.data.snapshot_interval_s,
+        )
+    except BaseException:
+        listener.close()
+        raise
+    try:
+        profile = config.sx.resolved()
+        await _configure(venue, rules_of(profile, config))
+        if is_sandbox:
+            await _furnish(venue)
+        else:
+            _refuse_sandbox_keys(venue)
+        host, port = listener.getsockname()[:2]
+        base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        app = build_app(venue, profile, config, base_url, is_sandbox=is_sandbox)
+        server = VenueServer(_uvicorn_config(app, config), on_ready=lambda: _announce(base_url, venue))
+        await server.serve(sockets=[listener])
+    finally:
+        await venue.stop()
+    _log.info("stopped", seq=venue.views.seq)
+
+
+def build_app(
+    venue: Venue, profile: Profile, config: Config, base_url: str, *, is_sandbox: bool
+) -> tuple[App, HttpLimits]:
+    """All routes of a venue, and the bounds of its connections."""
+    secret = config.tokens.secret.get_secret_value() if config.tokens.secret else SANDBOX_TOKEN_SECRET
+    admin_token = config.admin.token.get_secret_value() if config.admin.token else SANDBOX_ADMIN_TOKEN
+
+    def sandbox() -> dict[str, Any]:
+        return world.describe(base_url, admin_token, venue.views)
+
+    metrics = Metrics(venue)
+    documentation = DocumentationRoutes()
+    operations = OperationsRoutes(venue, metrics, sandbox if is_sandbox else None)
+    tokens = ConnectionTokens(secret, config.tokens.ttl_s)
+    routes: list[Route] = [
+        *sx_routes(SxRoutes(venue, profile, config.sx, tokens)),
+        *operator_routes(OperatorRoutes(venue, admin_token), with_clock=is_sandbox),
+        *operations_routes(operations, documentation, with_sandbox=is_sandbox),
+    ]
+    documentation.describe(routes)
+    app = App(Routes(routes), metrics, config.log)
+    limits = HttpLimits(config.server, app.dispatch, refuse_connection, secrets.token_hex(4))
+    return app, limits
+
+
+async def _configure(venue: Venue, rules: Rules) -> None:
+    """Put the rules into the journal where they are new. What orders commit to can never change."""
+    before = venue.views.rules
+    if before == rules:
+        return
+    if before is not None and (before.chain_id, before.executor) != (rules.chain_id, rules.executor):
+        raise ConfigError(
+            "this data folder belongs to a venue of another profile (chain id or executor differ): "
+            "its orders are signed for that one"
+        )
+    await _submit(venue, ConfigureVenue(rules=rules))
+
+
+async def _furnish(venue: Venue) -> None:
+    """Give a fresh sandbox its world."""
+    if venue.views.catalogue.fixtures:
+        return
+    assert venue.views.rules is not None
+    for command in world.commands(venue.views.rules, venue.clock.now_ms()):
+        await _submit(venue, command)
+
+
+def _refuse_sandbox_keys(venue: Venue) -> None:
+    digests = [key_digest(account.api_key) for account in ACCOUNTS]
+    if any(venue.views.accounts.owner_of_key(digest) is not None for digest in digests):
+        raise ConfigError(
+            "this data folder was made by a sandbox: its API keys and private keys are known to everybody"
+        )
+
+
+async def _submit(venue: Venue, command: AnyCommand) -> None:
+    decision = await venue.submit(command, f"start-{uuid4().hex[:12]}")
+    assert not isinstance(decision, Rejection), decision
+
+
+def _end_process(error: BaseException) -> None:
+    """A commit failed: nobody may be answered any more, so nothing is closed in an orderly way."""
+    print(f"overround: the journal could not be written, stopping at once: {error}", file=sys.stderr, flush=True)
+    os._exit(EXIT_COMMIT_FAILED)
+
+
+def _announce(base_url: str, venue: Venue) -> None:
+    _log.info("ready", url=base_url, seq=venue.views.seq, replayed=venue.replayed)
+    print(f"ready {base_url}", flush=True)
+
+
+def _listen(config: Config) -> socket.socket:
+    """Bind before anything else: a port in use is found out before the journal is opened."""
+    host, port = config.server.host, config.server.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    return listener
+
+
+def _uvicorn_config(app: tuple[App, HttpLimits], config: Config) -> uvicorn.Config:
+    return uvicorn.Config(
+        _no_asgi,
+        http=make_protocol(app[1]),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(config.server.shutdown_grace_s),
+    )
+
+
+async def _no_asgi(*_: object) -> None:
+    """uvicorn wants an application; requests are dispatched by the connection itself (`protocol.py`)."""
+    raise AssertionError("no request takes this way")
+
+
+class VenueServer(uvicorn.Server):
+    """uvicorn's server: announces itself, and ends with 0 after a signal instead of dying of it."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        await self._serve(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say so when requests are accepted."""
+        await super().startup(sockets=sockets)
+        await self.on_tick(0)  # the first answers carry a Date as well
+        self._on_ready()

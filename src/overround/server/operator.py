@@ -1,0 +1,110 @@
+"""The operator's routes. Every action is a journaled command like any other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from overround.engine.commands import AnyCommand, IssueApiKey
+from overround.engine.events import FixtureChanged, FixtureCreated, MarketChanged, MarketCreated
+from overround.engine.record import Record
+from overround.engine.rejections import Rejection
+from overround.engine.types import FixtureId
+from overround.protocols.operator import decode, encode
+from overround.protocols.sx import encode as sx_encode
+from overround.runtime.clock import real_now_ms
+from overround.runtime.venue import Venue
+from overround.server.auth import key_digest, new_api_key, require_bearer
+from overround.server.http import Request, Response
+from overround.signing.address import checksum_address
+
+
+class OperatorRoutes:
+    """Handlers of one venue; each asks for the operator's token first."""
+
+    def __init__(self, venue: Venue, token: str) -> None:
+        self._venue = venue
+        self._views = venue.views
+        self._token = token
+
+    async def create_fixture(self, request: Request) -> Response:
+        """`POST /admin/fixtures`"""
+        require_bearer(request, self._token)
+        return await self._fixture(decode.create_fixture(request.body), request)
+
+    async def update_fixture(self, request: Request) -> Response:
+        """`PATCH /admin/fixtures/{id}`"""
+        require_bearer(request, self._token)
+        return await self._fixture(decode.update_fixture(request.path_params["id"], request.body), request)
+
+    async def set_fixture_status(self, request: Request) -> Response:
+        """`POST /admin/fixtures/{id}/status`"""
+        require_bearer(request, self._token)
+        return await self._fixture(decode.set_fixture_status(request.path_params["id"], request.body), request)
+
+    async def create_market(self, request: Request) -> Response:
+        """`POST /admin/markets`"""
+        require_bearer(request, self._token)
+        return await self._market(decode.create_market(request.body), request)
+
+    async def set_market_status(self, request: Request) -> Response:
+        """`POST /admin/markets/{hash}/status`"""
+        require_bearer(request, self._token)
+        return await self._market(decode.set_market_status(request.path_params["hash"], request.body), request)
+
+    async def set_balance(self, request: Request) -> Response:
+        """`PUT /admin/balances/{address}/{token}`"""
+        require_bearer(request, self._token)
+        params = request.path_params
+        command = decode.set_balance(params["address"], params["token"], request.body)
+        await self._submit(command, request)
+        return _success(encode.account(command.account, self._views))
+
+    async def get_account(self, request: Request) -> Response:
+        """`GET /admin/accounts/{address}`"""
+        require_bearer(request, self._token)
+        return _success(encode.account(decode.address(request.path_params["address"]), self._views))
+
+    async def issue_api_key(self, request: Request) -> Response:
+        """`POST /admin/api-keys`: the key is shown once and never again."""
+        require_bearer(request, self._token)
+        account = decode.api_key_account(request.body)
+        api_key = new_api_key()
+        await self._submit(IssueApiKey(account=account, key_digest=key_digest(api_key)), request)
+        return _success({"address": checksum_address(account), "apiKey": api_key})
+
+    async def adjust_clock(self, request: Request) -> Response:
+        """`POST /admin/clock`: sandbox only."""
+        require_bearer(request, self._token)
+        clock = self._venue.clock
+        command = decode.adjust_clock(
+            request.body, now_ms=clock.now_ms(), real_ms=real_now_ms(), frozen=clock.is_frozen
+        )
+        await self._submit(command, request)
+        return _success({"nowMs": clock.now_ms(), "frozen": clock.is_frozen})
+
+    async def get_digest(self, request: Request) -> Response:
+        """`GET /admin/digest`: the state as of the last durable record."""
+        require_bearer(request, self._token)
+        return _success({"seq": self._views.seq, "digest": "0x" + self._views.digest.hex()})
+
+    async def _fixture(self, command: AnyCommand, request: Request) -> Response:
+        record = await self._submit(command, request)
+        event = next(one for one in record.events if isinstance(one, FixtureCreated | FixtureChanged))
+        return _success(encode.fixture(self._views.catalogue.fixtures[FixtureId(event.fixture.fixture_id)]))
+
+    async def _market(self, command: AnyCommand, request: Request) -> Response:
+        record = await self._submit(command, request)
+        created = [one for one in record.events if isinstance(one, MarketCreated | MarketChanged)][-1]
+        catalogue = self._views.catalogue
+        market = catalogue.markets[created.market.market_hash]
+        return _success(sx_encode.market(market, catalogue.fixtures[market.fixture_id]))
+
+    async def _submit(self, command: AnyCommand, request: Request) -> Record:
+        decision = await self._venue.submit(command, request.request_id)
+        if isinstance(decision, Rejection):
+            raise encode.refusal(decision)
+        return decision
+
+
+def _success(data: Any) -> Response:
+    return Response(sx_encode.success(data))

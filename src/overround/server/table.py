@@ -1,0 +1,239 @@
+"""Every route of the venue, in one table."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from overround.protocols.operator import wire as operator_wire
+from overround.protocols.sx import wire as sx_wire
+from overround.server.documentation import DocumentationRoutes
+from overround.server.operations import METRICS_TYPE, OperationsRoutes
+from overround.server.operator import OperatorRoutes
+from overround.server.routes import Parameter, Route
+from overround.server.sx import SxRoutes
+
+TEXT: Final = {"type": "string"}
+INTEGER: Final = {"type": "integer"}
+BOOLEAN: Final = {"type": "boolean"}
+TEXTS: Final = {"type": "array", "items": TEXT}
+INTEGERS: Final = {"type": "array", "items": INTEGER}
+
+_ADDRESS: Final = {"type": "string", "pattern": "^0x[0-9a-fA-F]{40}$"}
+_HASH: Final = {"type": "string", "pattern": "^0x[0-9a-fA-F]{64}$"}
+_AMOUNT: Final = {"type": "string", "pattern": "^[0-9]{1,78}$"}
+_NEW_ORDER: Final = {
+    "type": "object",
+    "required": [
+        "marketHash", "maker", "baseToken", "totalBetSize", "percentageOdds", "expiry", "apiExpiry",
+        "executor", "salt", "isMakerBettingOutcomeOne", "signature",
+    ],
+    "properties": {
+        "marketHash": _HASH,
+        "maker": _ADDRESS,
+        "baseToken": _ADDRESS,
+        "totalBetSize": _AMOUNT,
+        "percentageOdds": _AMOUNT,
+        "expiry": INTEGER,
+        "apiExpiry": INTEGER,
+        "executor": _ADDRESS,
+        "salt": TEXT,
+        "isMakerBettingOutcomeOne": BOOLEAN,
+        "signature": TEXT,
+    },
+}  # fmt: skip
+_PLACE_BODY: Final = {
+    "type": "object",
+    "required": ["orders"],
+    "properties": {"orders": {"type": "array", "minItems": 1, "maxItems": 1000, "items": _NEW_ORDER}},
+}
+
+
+def _query(name: str, schema: dict[str, Any], description: str = "", *, required: bool = False) -> Parameter:
+    return Parameter(name, schema, description, required)
+
+
+def _path(name: str, description: str) -> Parameter:
+    return Parameter(name, TEXT, description, required=True, place="path")
+
+
+def _body(wire: type[msgspec.Struct]) -> dict[str, Any]:
+    """The JSON schema of a wire struct, references resolved: each body stands alone."""
+    (schema,), components = msgspec.json.schema_components([wire])
+    name = schema["$ref"].rpartition("/")[2]
+    resolved = dict(components[name])
+    resolved.pop("title", None)
+    return resolved
+
+
+def sx_routes(sx: SxRoutes) -> list[Route]:
+    """The SX dialect (`spec/sx.md` 5)."""
+    sport = _query("sportId", INTEGER)
+    league = _query("leagueId", INTEGER, required=True)
+    event = _query("sportXeventId", TEXT, "event id; also spelt sportXEventId")
+    hashes = _query("marketHashes", TEXTS, "comma list of at most 1000")
+    cancel = "A signed cancel of {}. Needs no API key."
+    return [
+        Route("GET", "/metadata", sx.get_metadata, "Constants that orders must name", "reference"),
+        Route("GET", "/sports", sx.get_sports, "Sports", "reference"),
+        Route("GET", "/leagues", sx.get_leagues, "Leagues", "reference", parameters=(sport,)),
+        Route(
+            "GET", "/leagues/active", sx.get_active_leagues, "Leagues with active markets", "reference",
+            parameters=(sport,),
+        ),
+        Route(
+            "GET", "/leagues/teams/{leagueId}", sx.get_teams_of_league, "Teams of a league", "reference",
+            parameters=(_path("leagueId", "league id"),),
+        ),
+        Route("GET", "/teams", sx.get_teams, "Teams of a league", "reference", parameters=(league,)),
+        Route(
+            "GET", "/fixture/active", sx.get_active_fixtures, "Fixtures of a league", "reference",
+            parameters=(league,),
+        ),
+        Route(
+            "GET", "/fixture/status", sx.get_fixture_statuses, "Status of fixtures", "reference",
+            parameters=(_query("sportXEventIds", TEXTS, "comma list", required=True),),
+        ),
+        Route(
+            "GET", "/markets/active", sx.get_active_markets, "Active markets, paged", "reference",
+            parameters=(
+                _query("onlyMainLine", BOOLEAN),
+                _query("eventId", TEXT),
+                _query("leagueId", INTEGER),
+                _query("sportIds", INTEGERS),
+                _query("liveOnly", BOOLEAN, "fixtures in play"),
+                _query("betGroup", TEXT, "not together with type"),
+                _query("type", INTEGERS, "not together with betGroup"),
+                _query("paginationKey", TEXT, "nextKey of the page before"),
+                _query("pageSize", INTEGER, "default 50, at most 100"),
+            ),
+        ),
+        Route(
+            "GET", "/markets/find", sx.find_markets, "Markets by hash, in any state", "reference",
+            parameters=(_query("marketHashes", TEXTS, "comma list of at most 30", required=True),),
+        ),
+        Route("GET", "/markets/popular", sx.get_popular_markets, "Ten popular markets", "reference"),
+        Route(
+            "GET", "/orders", sx.get_orders, "Orders that can be filled right now", "orders",
+            parameters=(
+                hashes,
+                _query("maker", TEXT, "checksummed address"),
+                event,
+                _query("orderHashes", TEXTS, "comma list of at most 1000"),
+                _query("baseToken", TEXT, "checksummed address"),
+                _query("page", INTEGER, "from 0"),
+                _query("perPage", INTEGER, "1 to 1000"),
+                _query("sortBy", TEXT, "created_at, updated_at, fill_amount, total_bet_size, ..."),
+                _query("sortAsc", BOOLEAN, "default true"),
+            ),
+        ),
+        Route(
+            "GET", "/orders/odds/best", sx.get_best_odds, "Best odds of markets", "orders",
+            parameters=(
+                _query("baseToken", TEXT, "checksummed address", required=True),
+                hashes,
+                _query("leagueIds", INTEGERS, "instead of marketHashes"),
+            ),
+        ),
+        Route(
+            "POST", "/orders/new", sx.place_orders, "Post signed orders", "orders", auth="signature",
+            body=_PLACE_BODY,
+        ),
+        Route(
+            "POST", "/orders/cancel/v2", sx.cancel_orders, cancel.format("orders by hash"), "orders",
+            auth="signature", body=_body(sx_wire.CancelOrdersBody),
+        ),
+        Route(
+            "POST", "/orders/cancel/event", sx.cancel_event, cancel.format("all orders on an event"), "orders",
+            auth="signature", body=_body(sx_wire.CancelEventBody),
+        ),
+        Route(
+            "POST", "/orders/cancel/all", sx.cancel_all, cancel.format("everything"), "orders",
+            auth="signature", body=_body(sx_wire.CancelBody),
+        ),
+        Route(
+            "GET", "/user/realtime-token/api-key", sx.get_realtime_token, "A token for the feeds", "user",
+            auth="key", statuses=(200, 401),
+        ),
+    ]  # fmt: skip
+
+
+def operator_routes(operator: OperatorRoutes, *, with_clock: bool) -> list[Route]:
+    """The operator's routes; the clock moves in a sandbox only."""
+    checked = (200, 400, 401, 404, 409)
+    fixture, market = _path("id", "sportXeventId"), _path("hash", "market hash")
+    account = _path("address", "account address")
+
+    def route(method: Any, path: str, handler: Any, summary: str, **more: Any) -> Route:
+        return Route(method, path, handler, summary, "operator", auth="operator", statuses=checked, **more)
+
+    routes = [
+        route(
+            "POST", "/admin/fixtures", operator.create_fixture, "Create a fixture",
+            body=_body(operator_wire.FixtureBody),
+        ),
+        route(
+            "PATCH", "/admin/fixtures/{id}", operator.update_fixture, "Change a fixture",
+            parameters=(fixture,), body=_body(operator_wire.FixtureChangeBody),
+        ),
+        route(
+            "POST", "/admin/fixtures/{id}/status", operator.set_fixture_status, "Set a fixture's status",
+            parameters=(fixture,), body=_body(operator_wire.FixtureStatusBody),
+        ),
+        route(
+            "POST", "/admin/markets", operator.create_market, "Create a market",
+            body=_body(operator_wire.MarketBody),
+        ),
+        route(
+            "POST", "/admin/markets/{hash}/status", operator.set_market_status, "Open or close a market",
+            parameters=(market,), body=_body(operator_wire.MarketStatusBody),
+        ),
+        route(
+            "PUT", "/admin/balances/{address}/{token}", operator.set_balance, "Set a wallet balance",
+            parameters=(account, _path("token", "token address")), body=_body(operator_wire.BalanceBody),
+        ),
+        route(
+            "GET", "/admin/accounts/{address}", operator.get_account, "What is known of an account",
+            parameters=(account,),
+        ),
+        route(
+            "POST", "/admin/api-keys", operator.issue_api_key, "Issue an API key; the one before stops working",
+            body=_body(operator_wire.ApiKeyBody),
+        ),
+        route("GET", "/admin/digest", operator.get_digest, "The digest of the state"),
+    ]  # fmt: skip
+    if with_clock:
+        routes.append(
+            route(
+                "POST", "/admin/clock", operator.adjust_clock, "Freeze, move and resume the sandbox's clock",
+                body=_body(operator_wire.ClockBody),
+            )
+        )  # fmt: skip
+    return routes
+
+
+def operations_routes(
+    operations: OperationsRoutes, documentation: DocumentationRoutes, *, with_sandbox: bool
+) -> list[Route]:
+    """Health, metrics, documentation."""
+    routes = [
+        Route("GET", "/healthz", operations.get_health, "The process is alive", "operations", statuses=(200,)),
+        Route("GET", "/readyz", operations.get_readiness, "Commands are decided", "operations", statuses=(200,)),
+        Route(
+            "GET", "/metrics", operations.get_metrics, "Counters for Prometheus", "operations",
+            statuses=(200,), content_type=METRICS_TYPE.decode(),
+        ),
+        Route(
+            "GET", "/openapi.json", documentation.get_openapi, "This document", "operations", statuses=(200,)
+        ),
+        Route(
+            "GET", "/docs", documentation.get_page, "This document, to read", "operations", statuses=(200,),
+            content_type="text/html; charset=utf-8",
+        ),
+    ]  # fmt: skip
+    if with_sandbox:
+        routes.append(
+            Route("GET", "/sandbox", operations.get_sandbox, "The sandbox's world", "sandbox", statuses=(200,))
+        )
+    return routes

@@ -1,0 +1,1 @@
+"""What is hashed, and who signed it: pure functions of their arguments."""

@@ -1,0 +1,132 @@
+"""All read models together: the one place where a durable record becomes visible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from overround.engine.commands import Cancel, NewOrder, PlaceOrders
+from overround.engine.events import (
+    ApiKeyIssued,
+    BalanceSet,
+    FixtureChanged,
+    FixtureCreated,
+    LeagueCreated,
+    MarketChanged,
+    MarketCreated,
+    OrderAccepted,
+    OrderChanged,
+    TeamCreated,
+    VenueConfigured,
+)
+from overround.engine.order import OrderState
+from overround.engine.record import Record
+from overround.engine.replays import ReplayMemory
+from overround.engine.rules import Rules
+from overround.engine.state import State
+from overround.views.accounts import Accounts
+from overround.views.best_odds import BestOdds
+from overround.views.catalogue import Catalogue
+from overround.views.orders import Orders
+
+
+class Views:
+    """Seeded from a recovered engine, then fed with every record after its commit and before its answer."""
+
+    def __init__(self) -> None:
+        self.rules: Rules | None = None
+        self.catalogue = Catalogue()
+        self.accounts = Accounts()
+        self.orders = Orders()
+        self.best_odds = BestOdds()
+        self.requests = ReplayMemory()  # signed cancels already obeyed (spec/decisions.md C5)
+        self.seq = 0
+        self.time_ms = 0
+        self.digest = b""
+        self._apply: dict[type, Callable[[Record, Any], None]] = {
+            VenueConfigured: self._on_configured,
+            LeagueCreated: self._on_league,
+            TeamCreated: self._on_team,
+            FixtureCreated: self._on_fixture,
+            FixtureChanged: self._on_fixture,
+            MarketCreated: self._on_market,
+            MarketChanged: self._on_market,
+            BalanceSet: self._on_balance,
+            ApiKeyIssued: self._on_api_key,
+            OrderAccepted: self._on_accepted,
+            OrderChanged: self._on_changed,
+        }
+
+    def seed(self, state: State, *, seq: int, time_ms: int, digest: bytes) -> None:
+        """Start from a recovered engine."""
+        self.seq, self.time_ms, self.digest = seq, time_ms, digest
+        self.rules = state.rules
+        self.catalogue.seed(state)
+        self.accounts.seed(state)
+        for order in state.orders.values():
+            self.orders.seed(order)
+            if order.state is OrderState.OPEN:
+                self.best_odds.add(order.terms, order.update_time_ms)
+        for second, key in state.replays.items():
+            self.requests.remember(key, second)
+
+    def apply(self, record: Record) -> None:
+        """Fold one durable record in."""
+        self.seq, self.time_ms = record.seq, record.time_ms
+        command = record.command
+        if isinstance(command, Cancel):
+            self._remember_request(command, record.time_ms)
+        for event in record.events:
+            handler = self._apply.get(type(event))
+            if handler is not None:
+                handler(record, event)
+
+    def _remember_request(self, command: Cancel, now_ms: int) -> None:
+        if self.rules is not None and not self.rules.any_cancel_time:
+            self.requests.forget_before(now_ms // 1000 - self.rules.cancel_timestamp_past_max_s)
+        self.requests.remember(command.replay_key, command.timestamp_s)
+
+    def _on_configured(self, record: Record, event: VenueConfigured) -> None:
+        del record
+        self.rules = event.rules
+
+    def _on_league(self, record: Record, event: LeagueCreated) -> None:
+        del record
+        self.catalogue.leagues[event.league.league_id] = event.league
+
+    def _on_team(self, record: Record, event: TeamCreated) -> None:
+        del record
+        self.catalogue.teams[event.team.team_id] = event.team
+
+    def _on_fixture(self, record: Record, event: FixtureCreated | FixtureChanged) -> None:
+        del record
+        self.catalogue.fixtures[event.fixture.fixture_id] = event.fixture
+
+    def _on_market(self, record: Record, event: MarketCreated | MarketChanged) -> None:
+        del record
+        self.catalogue.put_market(event.market)
+
+    def _on_balance(self, record: Record, event: BalanceSet) -> None:
+        del record
+        self.accounts.set_balance(event.account, event.token, event.amount)
+
+    def _on_api_key(self, record: Record, event: ApiKeyIssued) -> None:
+        del record
+        self.accounts.set_key(event.account, event.key_digest, event.issued_at_ms)
+
+    def _on_accepted(self, record: Record, event: OrderAccepted) -> None:
+        terms = accepted_terms(record, event)
+        self.orders.accept(terms, event)
+        self.best_odds.add(terms, event.update_time_ms)
+
+    def _on_changed(self, record: Record, event: OrderChanged) -> None:
+        del record
+        before = self.orders.change(event)
+        if before is not None and event.state is not OrderState.OPEN:
+            self.best_odds.remove(before.terms, event.update_time_ms)
+
+
+def accepted_terms(record: Record, event: OrderAccepted) -> NewOrder:
+    """What was signed, for an order that this record accepted."""
+    assert isinstance(record.command, PlaceOrders)
+    return record.command.orders[event.index]
