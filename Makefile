@@ -43,13 +43,13 @@ test: setup ## the whole test suite, real clients included
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: setup ## lint, format and types
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check src tests benchmarks examples
 	$(BIN)/mypy
 
 fmt: setup ## format and sort
-	$(BIN)/ruff check --fix src tests benchmarks
-	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks examples
+	$(BIN)/ruff format src tests benchmarks examples
 
 bench: setup ## measure against the limits of this machine (two cores, Linux); BENCH="signed-cancel" picks
 	@command -v cc gcc clang >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check ziglang

@@ -5,11 +5,15 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 
-from benchmarks import signed_cancel
+from benchmarks import connections, engine, fan_out, post_to_push, signed_cancel
 from benchmarks.harness import BenchmarkError, Figure, Settings
 
 BENCHMARKS: dict[str, Callable[[Settings], Iterable[Figure]]] = {
+    "engine": engine.run,
     "signed-cancel": signed_cancel.run,
+    "fan-out": fan_out.run,
+    "post-to-push": post_to_push.run,
+    "connections": connections.run,
 }
 
 

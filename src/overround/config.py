@@ -6,19 +6,25 @@ Nested keys are written `[server] port = 9000` in the file and `OVERROUND_SERVER
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, cast
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
+from overround.protocols.sx.namespaces import SX_NAMESPACES
 from overround.protocols.sx.profile import PROFILES, Profile
+from overround.realtime import Namespace, Namespaces
 from overround.signing.address import AddressError, checksum_address, parse_address
 
 TOKEN_SECRET_BYTES_MIN: Final = 32
@@ -32,7 +38,7 @@ class ConfigError(Exception):
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ServerConfig(_Section):
@@ -104,6 +110,72 @@ class TokensConfig(_Section):
     ttl_s: int = Field(3600, ge=10, description="life of a token")
 
 
+class NamespaceConfig(_Section):
+    """What the channels of one namespace may do (centrifugo.md 7, 16). What is left out stays as it is."""
+
+    history_size: int | None = Field(None, ge=0, description="publications kept per channel; 0: none, no recovery")
+    history_ttl_s: float | None = Field(None, ge=0, description="how long they are kept after the last one")
+    allow_positioning: bool | None = Field(None, description="clients may ask for positions")
+    force_positioning: bool | None = Field(None, description="clients get positions, asked for or not")
+    allow_recovery: bool | None = Field(None, description="clients may ask for recovery")
+    force_recovery: bool | None = Field(None, description="clients recover, asked for or not")
+    allow_subscribe_for_client: bool | None = Field(None, description="any named user may subscribe")
+    allow_subscribe_for_anonymous: bool | None = Field(None, description="so may users without a name")
+    allow_publish_for_client: bool | None = Field(None, description="any named user may publish")
+    allow_publish_for_subscriber: bool | None = Field(None, description="subscribers may publish")
+    allow_publish_for_anonymous: bool | None = Field(None, description="both extended to users without a name")
+    allow_history_for_client: bool | None = Field(None, description="any named user may read the history")
+    allow_history_for_subscriber: bool | None = Field(None, description="subscribers may read the history")
+    allow_history_for_anonymous: bool | None = Field(None, description="both extended to users without a name")
+    allow_presence_for_client: bool | None = Field(None, description="any named user may ask who is there")
+    allow_presence_for_subscriber: bool | None = Field(None, description="subscribers may ask who is there")
+    allow_presence_for_anonymous: bool | None = Field(None, description="both extended to users without a name")
+    presence: bool | None = Field(None, description="who is on a channel can be asked at all")
+    join_leave: bool | None = Field(None, description="coming and going is pushed to those who ask for it")
+    force_push_join_leave: bool | None = Field(None, description="... and to everybody")
+
+    def over(self, base: Namespace) -> Namespace:
+        """The options of `base` with what is set here on top. Raises ValueError if they contradict each other."""
+        given = self.model_dump(exclude_none=True)
+        if (ttl_s := given.pop("history_ttl_s", None)) is not None:
+            given["history_ttl_ms"] = int(ttl_s * 1000)
+        return msgspec.structs.replace(base, **given)
+
+
+class RealtimeConfig(_Section):
+    """The feeds on `/connection/websocket`."""
+
+    ping_interval_s: int = Field(30, ge=2, description="between two pings to a client")
+    pong_timeout_s: float = Field(8, gt=0, description="how long a client has to answer one")
+    stale_delay_s: float = Field(10, gt=0, description="how long a client has to connect after the handshake")
+    message_bytes_max: int = Field(1024 * 1024, ge=262_144, description="largest message of a client")
+    subscriptions_max: int = Field(512, ge=1, description="subscriptions of one connection")
+    connections_per_user_max: int = Field(0, ge=0, description="connections of one user; 0: as many as they like")
+    queue_bytes_soft: int = Field(1024 * 1024, ge=1024, description="queue that is too long after 5 s")
+    queue_bytes_hard: int = Field(16 * 1024 * 1024, ge=1024, description="queue that is too long at once")
+    recovery_publications_max: int = Field(1000, ge=1, description="publications of one recovery")
+    write_window_ms: float = Field(2, ge=0, le=20, description="how long publications gather under load")
+    allowed_origins: list[str] = Field([], description="pages of other origins that may connect; * for all")
+    private_active_orders: bool = Field(False, description="only its maker may follow active_orders:{maker}")
+    personal_channel: bool = Field(False, description="subscribe every named user to #name")
+    insecure: bool = Field(False, description="tests only: no token is needed, everything is allowed")
+    anonymous_tokens: bool = Field(False, description="tokens without a subject are accepted")
+    tokens_without_key: bool = Field(False, description="tests only: subjects need not own an API key")
+    namespaces: dict[str, NamespaceConfig] = Field({}, description="changes to namespaces, and further ones")
+    channels_without_namespace: NamespaceConfig | None = Field(
+        None, description="what channels without a namespace may do; left out: there are none"
+    )
+
+    def resolved_namespaces(self) -> Namespaces:
+        """The venue's own namespaces with what is configured on top. Raises ConfigError."""
+        plain, without = Namespace(), self.channels_without_namespace
+        try:
+            named = {name: further.over(SX_NAMESPACES.get(name, plain)) for name, further in self.namespaces.items()}
+            return Namespaces({**SX_NAMESPACES, **named}, None if without is None else without.over(plain))
+        except ValueError as error:
+            raise ConfigError(f"realtime.namespaces: {error}") from None
+
+
 class AdminConfig(_Section):
     """The operator routes."""
 
@@ -129,6 +201,7 @@ class Config(BaseSettings):
     data: DataConfig = DataConfig()  # type: ignore[call-arg]
     sx: SxConfig = SxConfig()  # type: ignore[call-arg]
     tokens: TokensConfig = TokensConfig()  # type: ignore[call-arg]
+    realtime: RealtimeConfig = RealtimeConfig()  # type: ignore[call-arg]
     admin: AdminConfig = AdminConfig()  # type: ignore[call-arg]
     log: LogConfig = LogConfig()  # type: ignore[call-arg]
 
@@ -155,13 +228,39 @@ def load(file: Path | None, flags: dict[str, dict[str, Any]] | None = None) -> C
     class FromFile(Config):
         toml_file: ClassVar[Path | None] = file
 
+    _check_environment()
     try:
-        return FromFile(**cast("Any", flags or {}))
-    except tomllib.TOMLDecodeError as error:
+        config = FromFile(**cast("Any", flags or {}))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is no TOML: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
+    except SettingsError as error:
+        raise ConfigError(f"the environment cannot be read: {error}") from None
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        raise ConfigError("\n".join(lines)) from None
+        raise ConfigError("\n".join(map(_fault, error.errors()))) from None
+    config.realtime.resolved_namespaces()
+    return config
+
+
+def _fault(error: ErrorDetails) -> str:
+    """Which key is wrong, and why; never its value, which may be a secret."""
+    reason = "there is no such key" if error["type"] == "extra_forbidden" else error["msg"]
+    return f"{'.'.join(map(str, error['loc']))}: {reason}"
+
+
+def _check_environment() -> None:
+    """Name a misspelt section; the settings library only looks at variables of the sections it knows."""
+    prefix, delimiter = "OVERROUND_", "__"
+    wrong = [
+        f"{name}: there is no such section"
+        for name in sorted(os.environ)
+        if name.upper().startswith(prefix)
+        and delimiter in name
+        and name[len(prefix) :].split(delimiter)[0].lower() not in Config.model_fields
+    ]
+    if wrong:
+        raise ConfigError("\n".join(wrong))
 
 
 def check_for_serving(config: Config) -> None:
@@ -179,5 +278,8 @@ def check_for_serving(config: Config) -> None:
         faults.append("admin.token: this is the sandbox's token, which everybody knows")
     elif len(token) < ADMIN_TOKEN_LENGTH_MIN or len(set(token)) < 6:
         faults.append(f"admin.token: a random token of at least {ADMIN_TOKEN_LENGTH_MIN} characters is needed")
+    for name in ("insecure", "tokens_without_key"):
+        if getattr(config.realtime, name):
+            faults.append(f"realtime.{name}: this is for tests only")
     if faults:
         raise ConfigError("\n".join(faults))

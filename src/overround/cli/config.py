@@ -11,7 +11,11 @@ import typer
 from overround.cli.exits import exit_on_failure
 from overround.config import Config, check_for_serving, load
 
-app = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Look at the configuration.",
+    epilog="Example: **overround config check --config venue.toml --serve**",
+)
 
 
 @app.command(epilog="Example: **overround config check --config venue.toml**")
@@ -37,6 +41,17 @@ def _as_toml(config: Config) -> str:
     for section, values in _plain(config).items():
         lines.append(f"[{section}]")
         for key, value in values.items():
-            lines.append(f"{key} = {json.dumps(value)}" if value is not None else f"# {key} is not set")
+            lines.append(f"{key} = {_toml(value)}" if value is not None else f"# {key} is not set")
         lines.append("")
     return "\n".join(lines).rstrip()
+
+
+def _toml(value: object) -> str:
+    match value:
+        case dict():
+            members = (f"{json.dumps(key)} = {_toml(inner)}" for key, inner in value.items() if inner is not None)
+            return f"{{ {', '.join(members)} }}"
+        case list():
+            return f"[{', '.join(map(_toml, value))}]"
+        case _:
+            return json.dumps(value)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -19,7 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
-    epilog=EXITS_HELP,
+    epilog="Example: **overround sandbox --port 9000**\n\n" + EXITS_HELP,
     help="An order-management venue for signed orders.",
     pretty_exceptions_enable=False,
 )
@@ -99,25 +101,39 @@ def _run(config: Config, *, is_sandbox: bool, fresh: bool) -> None:
     folder = config.data.dir
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="overround-") as temporary:
+            _allow_stop_while_starting(Path(temporary))
             main.run(config, Path(temporary), is_sandbox=is_sandbox)
         return
+    _allow_stop_while_starting(None)
     if fresh:
         _empty(folder)
     main.run(config, folder, is_sandbox=is_sandbox)
 
 
+def _allow_stop_while_starting(temporary: Path | None) -> None:
+    """A signal that comes before the server listens to it: nothing was promised yet, so ending at once is clean."""
+
+    def end(*_: object) -> NoReturn:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        os._exit(0)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+
+
 def _empty(folder: Path) -> None:
     """Remove what a venue keeps in its data folder, and nothing else; not under the feet of a running one."""
     from overround.journal.snapshots import FOLDER_NAME
-    from overround.journal.sqlite import FILE_NAME
+    from overround.journal.sqlite import FILES
     from overround.runtime.leadership import FolderLock
 
     lock = FolderLock(folder)
     lock.acquire()
     try:
         shutil.rmtree(folder / FOLDER_NAME, ignore_errors=True)
-        for suffix in ("", "-wal", "-shm"):
-            (folder / f"{FILE_NAME}{suffix}").unlink(missing_ok=True)
+        for name in FILES:
+            (folder / name).unlink(missing_ok=True)
     finally:
         lock.release()
 

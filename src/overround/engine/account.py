@@ -5,24 +5,40 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from operator import attrgetter
+from typing import Final
 
 import msgspec
 
-from overround.engine.commands import NewOrder
+from overround.engine.fixed_odds import Book
 from overround.engine.order import Order
 from overround.engine.types import Address, MarketHash
 
+SCANNED_MAX: Final = 64  # orders of one position that are faster to scan than to bisect
 _number = attrgetter("number")
 
 
 class Position(msgspec.Struct, gc=False):
     """One account's live orders on one market in one token. A maker has thousands of these: it is kept small."""
 
+    book: Book  # of this market and token
     exposure: int = 0  # what its open orders may still cost, both outcomes added up (spec/sx.md 7.6)
     orders: list[Order] = msgspec.field(default_factory=list)  # in the order of acceptance
 
+    def enter_book(self, order: Order) -> None:
+        """The order became open: it can be matched, and counts."""
+        self.book.add(order)
+        self.exposure += order.remaining
+
+    def leave_book(self, order: Order) -> None:
+        """Undo `enter_book`; call it before the order changes."""
+        self.book.remove(order)
+        self.exposure -= order.remaining
+
     def release(self, order: Order) -> None:
         """Drop an order that reached a final state."""
+        if len(self.orders) <= SCANNED_MAX:
+            self.orders.remove(order)
+            return
         place = bisect_left(self.orders, order.number, key=_number)
         assert self.orders[place] is order, "the account and the registry disagree"
         del self.orders[place]
@@ -44,25 +60,11 @@ class Account:
         """What the open orders of any one market may add up to, base units."""
         return self.balances.get(token, 0)
 
-    def position(self, terms: NewOrder) -> Position:
-        """Where an order of these terms counts, made on first use."""
-        markets = self.positions.get(terms.base_token)
-        if markets is None:
-            markets = self.positions[terms.base_token] = {}
-        position = markets.get(terms.market_hash)
-        if position is None:
-            position = markets[terms.market_hash] = Position()
-        return position
-
     def exposure(self, token: Address, market_hash: MarketHash) -> int:
         """The sum over the open orders of one market, base units."""
         markets = self.positions.get(token)
         position = markets.get(market_hash) if markets else None
         return position.exposure if position else 0
-
-    def drop_position(self, terms: NewOrder) -> None:
-        """The last live order of a market is gone."""
-        del self.positions[terms.base_token][terms.market_hash]
 
     def live_orders(self) -> Iterator[Order]:
         """Every order that is not in a final state, market by market."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from collections.abc import Iterable
 
 from overround.engine.commands import Cancel, CancelAll, CancelFixture, CancelOrders
@@ -12,23 +13,16 @@ from overround.engine.state import State
 from overround.engine.types import OrderHash
 
 
-def refusal(state: State, command: Cancel, now_ms: int) -> Rejection | None:
-    """Why this signed request is not obeyed at all, if it is not."""
-    assert state.rules is not None
-    if not state.rules.accepts_cancel_time(command.timestamp_s, now_ms):
-        return Rejection.TIMESTAMP_OUTSIDE_WINDOW
-    if command.replay_key in state.replays:
-        return Rejection.ALREADY_PROCESSED
-    return None
-
-
 def cancel_orders(state: State, command: CancelOrders, now_ms: int) -> list[AnyEvent] | Rejection:
     """Cancel the named orders of this maker; names that fit none are told, and never fail the rest."""
     if rejection := _obey(state, command, now_ms):
         return rejection
+    names: dict[OrderHash | str, str] = {}
+    for name in command.order_hashes:
+        names.setdefault(_parse_hash(name) or name, name)  # named twice, in any letter case: reported once
     events: list[AnyEvent] = []
-    for name in dict.fromkeys(command.order_hashes):  # a name given twice is reported once
-        order = _live_order(state, name)
+    for wanted, name in names.items():
+        order = state.orders.get(wanted) if isinstance(wanted, bytes) else None
         if order is None or order.terms.maker != command.maker:
             events.append(CancelRefused(order_hash=name, refusal=CancelRefusal.NOT_FOUND_OR_INACTIVE))
         else:
@@ -57,12 +51,17 @@ def cancel_all(state: State, command: CancelAll, now_ms: int) -> list[AnyEvent] 
 
 
 def _obey(state: State, command: Cancel, now_ms: int) -> Rejection | None:
-    """Refuse the request, or remember that it was obeyed."""
-    rejection = refusal(state, command, now_ms)
-    if rejection is None:
-        state.forget_requests(now_ms)
-        state.remember_request(command.replay_key, command.timestamp_s)
-    return rejection
+    """Refuse the whole request, or remember that it was obeyed (spec/sx.md 5.10 steps 2 and 3)."""
+    assert state.rules is not None
+    in_window = state.rules.accepts_cancel_time(command.timestamp_s, now_ms)
+    if not in_window or command.timestamp_s < state.cancels_from_s:
+        return Rejection.TIMESTAMP_OUTSIDE_WINDOW
+    key = command.replay_key
+    if key in state.replays:
+        return Rejection.ALREADY_PROCESSED
+    state.forget_requests(now_ms)
+    state.remember_request(key, command.timestamp_s)
+    return None
 
 
 def _cancel_all(state: State, orders: Iterable[Order], now_ms: int) -> list[AnyEvent]:
@@ -70,14 +69,11 @@ def _cancel_all(state: State, orders: Iterable[Order], now_ms: int) -> list[AnyE
     return [state.change(order, Trigger.CANCEL, now_ms) for order in in_order]
 
 
-def _live_order(state: State, name: str) -> Order | None:
-    """The order a request names; hashes compare case-insensitively (spec/sx.md 2.4)."""
+def _parse_hash(name: str) -> OrderHash | None:
+    """The order a request names, if it names one; hashes compare case-insensitively (spec/sx.md 2.4)."""
     if len(name) != 66 or name[:2] not in ("0x", "0X"):
         return None
-    digits = name[2:]
-    if not digits.isascii() or not digits.isalnum():  # bytes.fromhex would skip spaces
-        return None
     try:
-        return state.orders.get(OrderHash(bytes.fromhex(digits)))
+        return OrderHash(unhexlify(name[2:]))  # bytes.fromhex would skip spaces
     except ValueError:
         return None

@@ -31,7 +31,9 @@ Outcome = list[AnyEvent] | Rejection
 
 
 def _configure(state: State, command: ConfigureVenue, now_ms: int) -> list[AnyEvent]:
-    del now_ms
+    if state.rules is not None:
+        # What the old rules refused may have been forgotten: a wider window must not bring it back.
+        state.refuse_cancels_before(state.rules.earliest_cancel_s(now_ms))
     state.configure(command.rules)
     return [VenueConfigured(rules=command.rules)]
 

@@ -15,13 +15,18 @@ STALE_MIN: Final = 10_000
 class ExpiryIndex:
     """Live orders by the second they expire in. An order in a final state is skipped, and swept out in bulk."""
 
-    __slots__ = ("_buckets", "_heap", "_size", "_stale")
+    __slots__ = ("_buckets", "_heap", "_seconds", "_size", "_stale")
 
     def __init__(self) -> None:
         self._buckets: dict[int, list[Order]] = {}
         self._heap: list[int] = []
+        self._seconds: dict[int, int] = {}
         self._size = 0
         self._stale = 0
+
+    def shared(self, second: int) -> int:
+        """The one object that all watched orders of this second hold."""
+        return self._seconds.get(second, second)
 
     def add(self, order: Order) -> None:
         """Watch a live order."""
@@ -29,6 +34,7 @@ class ExpiryIndex:
         bucket = self._buckets.get(second)
         if bucket is None:
             self._buckets[second] = [order]
+            self._seconds[second] = second
             heappush(self._heap, second)
         else:
             bucket.append(order)
@@ -42,20 +48,34 @@ class ExpiryIndex:
 
     @property
     def next_s(self) -> int | None:
-        """The earliest second in which something may expire."""
-        return self._heap[0] if self._heap else None
+        """The earliest second in which something expires."""
+        while self._heap:
+            second = self._heap[0]
+            bucket = self._buckets[second]
+            while bucket and bucket[-1].state in FINAL:
+                bucket.pop()
+                self._size -= 1
+                self._stale -= 1
+            if bucket:
+                return second
+            self._drop_next()
+        return None
 
     def pop_next(self) -> list[Order]:
         """The live orders of the earliest bucket, in the order of their acceptance; the bucket is gone."""
-        bucket = self._buckets.pop(heappop(self._heap))
-        live = [order for order in bucket if order.state not in FINAL]
+        bucket = self._drop_next()
         self._size -= len(bucket)
-        self._stale -= len(bucket) - len(live)
-        return live
+        self._stale -= len(bucket)  # the live ones are about to end, and are noted when they do
+        return [order for order in bucket if order.state not in FINAL]
 
     def __iter__(self) -> Iterator[Order]:
         for bucket in self._buckets.values():
             yield from (order for order in bucket if order.state not in FINAL)
+
+    def _drop_next(self) -> list[Order]:
+        second = heappop(self._heap)
+        del self._seconds[second]
+        return self._buckets.pop(second)
 
     def _sweep(self) -> None:
         live = {
@@ -65,6 +85,7 @@ class ExpiryIndex:
         }
         self._buckets = live
         self._heap = list(live)
+        self._seconds = {second: second for second in live}
         heapify(self._heap)
         self._size = sum(map(len, live.values()))
         self._stale = 0

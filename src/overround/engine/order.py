@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from overround.engine.commands import NewOrder
 from overround.engine.types import ODDS_ONE, Side
+
+if TYPE_CHECKING:
+    from overround.engine.account import Position
 
 
 class OrderState(Enum):
@@ -90,7 +93,7 @@ class CancelRefusal(Enum):
     ORDER_LOCKED = "order_locked"
 
 
-class Order(msgspec.Struct, gc=False):
+class Order(msgspec.Struct, gc=False, eq=False):
     """An accepted order: what was signed (`terms`, immutable) and what became of it."""
 
     terms: NewOrder
@@ -101,6 +104,7 @@ class Order(msgspec.Struct, gc=False):
     state: OrderState = OrderState.OPEN
     fill_amount: int = 0
     pending_fill_amount: int = 0
+    position: Position | None = None  # where it counts, once admitted
 
     @property
     def remaining(self) -> int:

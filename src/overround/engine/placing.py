@@ -20,7 +20,7 @@ def place_orders(state: State, command: PlaceOrders, now_ms: int) -> list[AnyEve
         state.order_count += 1
         number = state.order_count
         state.admit(Order(terms, number, number, now_ms, now_ms))
-        events.append(OrderAccepted(index=index, order_hash=terms.order_hash, number=number, update_time_ms=now_ms))
+        events.append(OrderAccepted(index, terms.order_hash, number, now_ms))
     return events
 
 
@@ -31,7 +31,9 @@ def refusal(state: State, terms: NewOrder, now_ms: int) -> Rejection | None:
     market = state.markets.get(terms.market_hash)
     if market is None or not market.active or not state.fixtures[market.fixture_id].is_bettable(now_ms):
         return Rejection.MARKET_NOT_BETTABLE
-    account = state.account(terms.maker)
+    account = state.accounts.get(terms.maker)  # nobody gets one by being refused
+    if account is None:
+        return Rejection.INSUFFICIENT_BALANCE
     exposed = account.exposure(terms.base_token, terms.market_hash)
     if exposed + terms.total_bet_size > account.available(terms.base_token):
         return Rejection.INSUFFICIENT_BALANCE

@@ -23,6 +23,11 @@ class ReplayMemory:
     def __contains__(self, key: bytes) -> bool:
         return key in self._keys
 
+    @property
+    def oldest_s(self) -> int | None:
+        """The earliest second that anything remembered was signed in."""
+        return self._heap[0] if self._heap else None
+
     def __len__(self) -> int:
         return len(self._keys)
 
@@ -42,8 +47,7 @@ class ReplayMemory:
         while self._heap and self._heap[0] < timestamp_s:
             second = heappop(self._heap)
             forgotten += [(second, key) for key in self._buckets.pop(second)]
-        if forgotten:
-            self._keys.difference_update(key for _, key in forgotten)
+        self._keys.difference_update(key for _, key in forgotten)
         return forgotten
 
     def items(self) -> Iterator[tuple[int, bytes]]:

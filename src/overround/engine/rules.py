@@ -40,11 +40,12 @@ class Rules(msgspec.Struct, frozen=True):
         """Whether the timestamp of a cancel is not checked at all."""
         return self.cancel_timestamp_past_max_s == 0 and self.cancel_timestamp_future_max_s == 0
 
+    def earliest_cancel_s(self, now_ms: int) -> int:
+        """The first second whose cancels may still be obeyed; 0 where any may."""
+        return 0 if self.any_cancel_time else -(-now_ms // 1000) - self.cancel_timestamp_past_max_s
+
     def accepts_cancel_time(self, timestamp_s: int, now_ms: int) -> bool:
         """Whether a cancel signed at `timestamp_s` may still be obeyed (spec/sx.md 5.10 step 2)."""
-        ahead_ms = timestamp_s * 1000 - now_ms
-        past_ms, future_ms = (
-            self.cancel_timestamp_past_max_s * 1000,
-            self.cancel_timestamp_future_max_s * 1000,
-        )
-        return -past_ms <= ahead_ms <= future_ms or self.any_cancel_time
+        earliest_ms = now_ms - self.cancel_timestamp_past_max_s * 1000
+        latest_ms = now_ms + self.cancel_timestamp_future_max_s * 1000
+        return earliest_ms <= timestamp_s * 1000 <= latest_ms or self.any_cancel_time

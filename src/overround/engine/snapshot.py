@@ -39,6 +39,7 @@ class WorldSection(Section, frozen=True):
     fixtures: list[Fixture]
     markets: list[Market]
     main_lines: list[tuple[FixtureId, int, MarketHash]]
+    cancels_from_s: int = 0
 
 
 class AccountImage(msgspec.Struct, frozen=True, gc=False):
@@ -100,6 +101,7 @@ def dump(state: State) -> Iterator[AnySection]:
         fixtures=list(state.fixtures.values()),
         markets=list(state.markets.values()),
         main_lines=[(fixture, kind, market) for (fixture, kind), market in state.main_lines.items()],
+        cancels_from_s=state.cancels_from_s,
     )
     images = (
         AccountImage(one.address, list(one.balances.items()), one.api_key_digest, one.api_key_issued_at_ms)
@@ -147,6 +149,7 @@ def _load_world(state: State, world: WorldSection) -> None:
     if world.clock_offset_ms or world.clock_frozen_at_ms is not None:
         state.adjust_clock(world.clock_offset_ms, world.clock_frozen_at_ms)
     state.order_count = world.order_count
+    state.refuse_cancels_before(world.cancels_from_s)
     for league in world.leagues:
         state.put_league(league)
     for team in world.teams:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import heappush
+from typing import Final
 
 from msgspec.structs import force_setattr
 
@@ -18,6 +19,8 @@ from overround.engine.replays import ReplayMemory
 from overround.engine.rules import Rules, Token
 from overround.engine.types import Address, FixtureId, MarketHash, OrderHash
 from overround.engine.weight import Weights, order_weight, replay_weight
+
+SHARED_ODDS_MAX: Final = 100_000  # as many prices as the finest ladder has
 
 
 class State:
@@ -42,7 +45,9 @@ class State:
         self.expiry = ExpiryIndex()
         self.starts: list[tuple[int, FixtureId]] = []  # heap of (game time, fixture); stale ones are skipped
         self.replays = ReplayMemory()
+        self.cancels_from_s = 0  # cancels signed before this second are refused, however wide the window
         self.weights = Weights()
+        self._odds: dict[int, int] = {}
 
     # ---- the world ------------------------------------------------------------------------------------------------
 
@@ -124,38 +129,36 @@ class State:
         account = self.account(terms.maker)
         self._share(account, terms)
         self.orders[terms.order_hash] = order
-        position = account.position(terms)
+        position = order.position = self._position(account, terms)
         position.orders.append(order)
         self.expiry.add(order)
         self.weights.orders += order_weight(order)
         if order.state is OrderState.OPEN:
-            self._enter_book(position, order)
+            position.enter_book(order)
 
     def change(self, order: Order, trigger: Trigger, now_ms: int) -> OrderChanged:
         """Move an order through its lifecycle; the event carries the values after it."""
-        account = self.accounts[order.terms.maker]
-        position = account.position(order.terms)
+        position = order.position
+        assert position is not None
         self.weights.orders -= order_weight(order)
         if order.state is OrderState.OPEN:
-            self._leave_book(position, order)
+            position.leave_book(order)
         order.state = TRANSITIONS[order.state, trigger]
-        order.update_time_ms = max(now_ms, order.update_time_ms + 1)
+        later_ms = order.update_time_ms + 1
+        order.update_time_ms = later_ms if later_ms > now_ms else now_ms
         if order.state in FINAL:
-            position.release(order)
-            if not position.orders:
-                account.drop_position(order.terms)
-            self._close(order)
+            self._end(position, order)
         else:
             self.weights.orders += order_weight(order)
             if order.state is OrderState.OPEN:
-                self._enter_book(position, order)
+                position.enter_book(order)
         return OrderChanged(
-            order_hash=order.terms.order_hash,
-            trigger=trigger,
-            state=order.state,
-            fill_amount=order.fill_amount,
-            pending_fill_amount=order.pending_fill_amount,
-            update_time_ms=order.update_time_ms,
+            order.terms.order_hash,
+            trigger,
+            order.state,
+            order.fill_amount,
+            order.pending_fill_amount,
+            order.update_time_ms,
         )
 
     def remember_closed(self, order_hash: OrderHash) -> None:
@@ -168,28 +171,41 @@ class State:
         found = [order for account in self.accounts.values() for order in account.live_orders_of(market_hash)]
         return sorted(found, key=lambda order: order.number)
 
-    def _close(self, order: Order) -> None:
-        del self.orders[order.terms.order_hash]
+    def _end(self, position: Position, order: Order) -> None:
+        """The order reached a final state: nothing but its hash is remembered."""
+        terms = order.terms
+        orders = position.orders
+        if len(orders) == 1:
+            del self.accounts[terms.maker].positions[terms.base_token][terms.market_hash]
+        else:
+            position.release(order)
+        del self.orders[terms.order_hash]
         self.expiry.note_ended()
-        self.remember_closed(order.terms.order_hash)
+        self.remember_closed(terms.order_hash)
+
+    def _position(self, account: Account, terms: NewOrder) -> Position:
+        """Where an order of these terms counts, made on first use."""
+        markets = account.positions.get(terms.base_token)
+        if markets is None:
+            markets = account.positions[terms.base_token] = {}
+        position = markets.get(terms.market_hash)
+        if position is None:
+            books = self.books[terms.market_hash]
+            book = books.get(terms.base_token)
+            if book is None:
+                book = books[terms.base_token] = Book()
+            position = markets[terms.market_hash] = Position(book)
+        return position
 
     def _share(self, account: Account, terms: NewOrder) -> None:
-        """Let equal identifiers be one object: a decoded journal would hold three copies for every order."""
+        """Let equal values be one object: decoded orders would each hold copies of their own."""
         force_setattr(terms, "maker", account.address)
         force_setattr(terms, "market_hash", self.markets[terms.market_hash].market_hash)
-        force_setattr(terms, "base_token", self.tokens[terms.base_token].address)
-
-    def _enter_book(self, position: Position, order: Order) -> None:
-        books = self.books[order.terms.market_hash]
-        book = books.get(order.terms.base_token)
-        if book is None:
-            book = books[order.terms.base_token] = Book()
-        book.add(order)
-        position.exposure += order.remaining
-
-    def _leave_book(self, position: Position, order: Order) -> None:
-        self.books[order.terms.market_hash][order.terms.base_token].remove(order)
-        position.exposure -= order.remaining
+        if token := self.tokens.get(terms.base_token):  # none where the rules have dropped it since
+            force_setattr(terms, "base_token", token.address)
+        force_setattr(terms, "api_expiry", self.expiry.shared(terms.api_expiry))
+        if len(self._odds) < SHARED_ODDS_MAX:
+            force_setattr(terms, "percentage_odds", self._odds.setdefault(terms.percentage_odds, terms.percentage_odds))
 
     # ---- replay protection ----------------------------------------------------------------------------------------
 
@@ -198,13 +214,21 @@ class State:
         self.replays.remember(key, timestamp_s)
         self.weights.replays += replay_weight(timestamp_s, key)
 
+    def refuse_cancels_before(self, second: int) -> None:
+        """Obey nothing that was signed earlier, from here on and for ever."""
+        if second > self.cancels_from_s:
+            self.weights.replace_record(("cancels_from", self.cancels_from_s), ("cancels_from", second))
+            self.cancels_from_s = second
+
     def forget_requests(self, now_ms: int) -> None:
         """Drop requests whose timestamp the window refuses by now."""
         assert self.rules is not None
-        if not self.rules.any_cancel_time:
-            oldest_s = -(-now_ms // 1000) - self.rules.cancel_timestamp_past_max_s
-            for second, key in self.replays.forget_before(oldest_s):
-                self.weights.replays -= replay_weight(second, key)
+        earliest_s = self.rules.earliest_cancel_s(now_ms)
+        oldest_s = self.replays.oldest_s
+        if oldest_s is None or oldest_s >= earliest_s:
+            return
+        for second, key in self.replays.forget_before(earliest_s):
+            self.weights.replays -= replay_weight(second, key)
 
     def api_keys(self) -> Iterator[Account]:
         """Accounts that own an API key."""

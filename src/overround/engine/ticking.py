@@ -13,8 +13,10 @@ from overround.engine.state import State
 
 def next_deadline_ms(state: State) -> int | None:
     """When something is due next; nothing happens by itself before."""
-    seconds = [second for second in (state.expiry.next_s, _next_start_s(state)) if second is not None]
-    return min(seconds) * 1000 if seconds else None
+    expiry_s, start_s = state.expiry.next_s, _next_start_s(state)
+    if expiry_s is None or (start_s is not None and start_s < expiry_s):
+        return None if start_s is None else start_s * 1000
+    return expiry_s * 1000
 
 
 def tick(state: State, command: Tick, now_ms: int) -> list[AnyEvent]:

@@ -16,7 +16,7 @@ from overround.engine.order import Order, OrderState
 
 _MODULUS_MASK: Final = 2**256 - 1
 _STATE_CODE: Final = {state: code for code, state in enumerate(OrderState)}
-_ORDER: Final = struct.Struct(">BQQQQQ")
+_ORDER: Final = struct.Struct(">32sBQQQQQ")
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -24,6 +24,7 @@ def order_weight(order: Order) -> int:
     """The weight of a live order: what was signed, and everything that may change."""
     terms = order.terms
     packed = _ORDER.pack(
+        terms.order_hash,
         _STATE_CODE[order.state],
         order.number,
         order.priority,
@@ -31,13 +32,14 @@ def order_weight(order: Order) -> int:
         order.update_time_ms,
         terms.api_expiry,
     )
-    amounts = b"%d %d" % (order.fill_amount, order.pending_fill_amount)
-    return int.from_bytes(hashlib.sha256(terms.order_hash + packed + amounts).digest(), "big")
+    if order.fill_amount or order.pending_fill_amount:
+        packed += b"%d %d" % (order.fill_amount, order.pending_fill_amount)
+    return int.from_bytes(hashlib.sha256(packed).digest(), "big")
 
 
 def replay_weight(timestamp_s: int, key: bytes) -> int:
     """The weight of a remembered request: 20 bytes of signer, 32 of digest, and the second it was signed in."""
-    return int.from_bytes(key[20:], "big") + (int.from_bytes(key[:20], "big") << 96) + timestamp_s
+    return int.from_bytes(hashlib.sha256(key + timestamp_s.to_bytes(8, "big")).digest(), "big")
 
 
 def record_weight(record: object) -> int:

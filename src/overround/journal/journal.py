@@ -26,6 +26,10 @@ class JournalDamaged(JournalError):
     """What was read is not what was written."""
 
 
+class JournalUnavailable(JournalError):
+    """The journal cannot be opened or read just now; nothing says that it is damaged."""
+
+
 class Head(msgspec.Struct, frozen=True):
     """The end of the journal: 0 and the genesis digest for an empty one."""
 
@@ -40,11 +44,15 @@ class Journal(Protocol):
     def head(self) -> Head:
         """Where the next record goes."""
 
+    @property
+    def identity(self) -> str:
+        """A short text that no other journal has."""
+
     def append(self, records: Sequence[Record]) -> None:
         """Make records durable, all or none, in order. Raises CommitUnknown or Fenced."""
 
     def read(self, after: int) -> Iterator[Record]:
-        """Records with a higher seq, checked against the chain. Raises JournalDamaged."""
+        """Records with a higher seq, checked against the chain. Raises JournalDamaged and JournalUnavailable."""
 
     def digest_at(self, seq: int) -> bytes | None:
         """The chain digest of a record; None if there is no such record."""

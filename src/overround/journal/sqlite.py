@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from overround.engine.record import Record
-from overround.journal import chain, codec
-from overround.journal.journal import CommitUnknown, Fenced, Head, JournalDamaged
+from overround.journal import chain, codec, wal
+from overround.journal.journal import CommitUnknown, Fenced, Head, JournalDamaged, JournalUnavailable
 
 FILE_NAME: Final = "journal.db"
+LOG_NAME: Final = f"{FILE_NAME}-wal"
+FILES: Final = (LOG_NAME, f"{FILE_NAME}-shm", FILE_NAME)  # to be removed in this order: no log without its database
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS records (seq INTEGER PRIMARY KEY, payload BLOB NOT NULL, digest BLOB NOT NULL) STRICT;
 """
+INSERT_ROWS_MAX: Final = 64  # rows of one statement, a power of two
+_INSERTS: Final = {
+    1 << power: f"INSERT INTO records VALUES {', '.join(['(?, ?, ?)'] * (1 << power))}"
+    for power in range(INSERT_ROWS_MAX.bit_length())
+}
 _READ_CHUNK: Final = 1_000
+_LOOKS: Final = 5
+_DIGEST_BYTES: Final = 32
+# The file cannot be had just now; every other failure of a reading means that it is not what was written.
+_UNAVAILABLE: Final = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+CHECKPOINT_PAGES: Final = 8_000  # 32 MB of write-ahead log between two checkpoints, each of which costs two fsyncs
 
 
 class SqliteJournal:
@@ -30,19 +55,31 @@ class SqliteJournal:
     def __init__(self, folder: Path, *, epoch: int = 1, size_max_bytes: int = 0, read_only: bool = False) -> None:
         self._path = folder / FILE_NAME
         self._epoch = epoch
-        try:
+        if not read_only:
+            self._check_log()  # before SQLite makes its own sense of it
+        with self._failures_named():
             self._writer = self._connect(read_only=read_only)
-            if not read_only:
-                self._prepare(size_max_bytes)
-            self._check_schema()
-            self._head = self._read_head()
-        except sqlite3.DatabaseError as error:
-            raise JournalDamaged(f"{self._path}: {error}") from error
+        try:
+            with self._failures_named():
+                if not read_only:
+                    self._prepare(size_max_bytes)
+                self._check_schema()
+                self._head = self._read_head()
+        except BaseException:
+            self._writer.close()
+            raise
 
     @property
     def head(self) -> Head:
         """The last durable record."""
         return self._head
+
+    @property
+    def identity(self) -> str:
+        """Twelve hex digits, drawn when the file was made: what was counted along this journal belongs to it alone."""
+        with self._failures_named():
+            row = self._writer.execute("SELECT value FROM meta WHERE name = 'identity'").fetchone()
+        return f"{row[0]:x}" if row else "0"
 
     def append(self, records: Sequence[Record]) -> None:
         """One transaction, one fsync."""
@@ -55,45 +92,76 @@ class SqliteJournal:
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             self._refuse_if_fenced()
-            self._writer.executemany("INSERT INTO records VALUES (?, ?, ?)", rows)
+            self._insert(rows)
             self._writer.execute("COMMIT")
         except sqlite3.Error as error:
             raise CommitUnknown(f"{self._path}: {error}") from error
         self._head = head
+
+    def _insert(self, rows: list[tuple[int, bytes, bytes]]) -> None:
+        """Insert in statements of many rows: each statement gives the interpreter away once, and must win it back."""
+        start = 0
+        while start < len(rows):
+            size = min(INSERT_ROWS_MAX, 1 << (len(rows) - start).bit_length() - 1)
+            values = [value for row in rows[start : start + size] for value in row]
+            self._writer.execute(_INSERTS[size], values)
+            start += size
 
     def read(self, after: int) -> Iterator[Record]:
         """Decode and check record by record; memory stays small however long the journal is."""
         digest = self.digest_at(after)
         if digest is None:
             raise JournalDamaged(f"{self._path}: there is no record {after}")
-        seq = after
-        for found, payload, stored in self._rows(after):
-            if found != seq + 1:
-                raise JournalDamaged(f"{self._path}: record {seq + 1} is missing")
-            digest = chain.link(digest, payload)
-            if digest != stored:
-                raise JournalDamaged(f"{self._path}: record {found} does not fit the chain")
+        for seq, (found, payload, stored) in enumerate(self._rows(after), start=after + 1):
+            if found != seq:
+                raise JournalDamaged(f"{self._path}: record {seq} is missing")
+            if not isinstance(payload, bytes) or (digest := chain.link(digest, payload)) != stored:
+                raise JournalDamaged(f"{self._path}: record {seq} does not fit the chain")
             try:
                 record = codec.decode_record(payload)
-            except msgspec.MsgspecError as error:
-                raise JournalDamaged(f"{self._path}: record {found} cannot be read: {error}") from error
-            seq = found
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                raise JournalDamaged(f"{self._path}: record {seq} cannot be read: {error}") from error
+            if record.seq != seq:
+                raise JournalDamaged(f"{self._path}: record {seq} says that it is record {record.seq}")
             yield record
 
     def digest_at(self, seq: int) -> bytes | None:
         """The chain digest after record `seq`; the genesis digest for 0."""
         if seq == 0:
             return chain.GENESIS
-        reader = self._connect(read_only=True)
-        try:
+        with self._failures_named(), closing(self._connect(read_only=True)) as reader:
             row = reader.execute("SELECT digest FROM records WHERE seq = ?", (seq,)).fetchone()
-        finally:
-            reader.close()
-        return row[0] if row else None
+        return self._digest(row[0], seq) if row else None
+
+    def check_file(self) -> None:
+        """Check what the chain cannot see: the structure that holds the records. Raises JournalDamaged."""
+        self._check_log()
+        with self._failures_named(), closing(self._connect(read_only=True)) as reader:
+            (found,) = reader.execute("PRAGMA integrity_check(1)").fetchone()
+        if found != "ok":
+            raise JournalDamaged(f"{self._path}: {found}")
 
     def close(self) -> None:
         """Close the file; SQLite folds its write-ahead log into it."""
         self._writer.close()
+
+    def _check_log(self) -> None:
+        """Raises JournalDamaged if SQLite would drop commits from its log (`wal.py`)."""
+        path = self._path.with_name(LOG_NAME)
+        for _ in range(_LOOKS):
+            try:
+                log = path.read_bytes()
+            except FileNotFoundError:
+                return
+            except OSError as error:
+                raise JournalUnavailable(f"{path}: {error.strerror}") from error
+            behind = wal.commits_behind_damage(log)
+            if not behind:
+                break  # a writer at work may have been half way through something; at the next look it is done
+        else:
+            raise JournalDamaged(f"{path} is damaged, and {behind} commits lie behind the damage")
+        if log and not (self._path.is_file() and self._path.stat().st_size):
+            raise JournalDamaged(f"{path} is there, but the database that it belongs to is not")
 
     def _connect(self, *, read_only: bool) -> sqlite3.Connection:
         mode = "ro" if read_only else "rwc"
@@ -106,19 +174,24 @@ class SqliteJournal:
 
     def _prepare(self, size_max_bytes: int) -> None:
         self._writer.execute("PRAGMA journal_mode = WAL")
+        self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what a crash left is folded: the log starts anew
         self._writer.execute("PRAGMA synchronous = FULL")
+        self._writer.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         self._writer.executescript(_SCHEMA)
         self._writer.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (codec.SCHEMA_VERSION,))
         self._writer.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', 1)")
+        self._writer.execute("INSERT OR IGNORE INTO meta VALUES ('identity', ?)", (secrets.randbits(48) | 1 << 47,))
         self._writer.execute("UPDATE meta SET value = ? WHERE name = 'epoch' AND value < ?", (self._epoch, self._epoch))
         if size_max_bytes:
             (page_bytes,) = self._writer.execute("PRAGMA page_size").fetchone()
             self._writer.execute(f"PRAGMA max_page_count = {max(1, size_max_bytes // page_bytes)}")
 
     def _check_schema(self) -> None:
-        (found,) = self._writer.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
-        if found != codec.SCHEMA_VERSION:
-            raise JournalDamaged(f"{self._path}: schema {found}, this version reads {codec.SCHEMA_VERSION}")
+        row = self._writer.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+        if row is None:
+            raise JournalDamaged(f"{self._path}: this is no journal")
+        if row[0] != codec.SCHEMA_VERSION:
+            raise JournalDamaged(f"{self._path}: schema {row[0]}, this version reads {codec.SCHEMA_VERSION}")
 
     def _refuse_if_fenced(self) -> None:
         (epoch,) = self._writer.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
@@ -128,15 +201,30 @@ class SqliteJournal:
 
     def _read_head(self) -> Head:
         row = self._writer.execute("SELECT seq, digest FROM records ORDER BY seq DESC LIMIT 1").fetchone()
-        return Head(*row) if row else Head(0, chain.GENESIS)
+        return Head(row[0], self._digest(row[1], row[0])) if row else Head(0, chain.GENESIS)
 
-    def _rows(self, after: int) -> Iterator[tuple[int, bytes, bytes]]:
-        reader = self._connect(read_only=True)
-        try:
-            cursor = reader.execute("SELECT seq, payload, digest FROM records WHERE seq > ? ORDER BY seq", (after,))
-            while rows := cursor.fetchmany(_READ_CHUNK):
+    def _rows(self, after: int) -> Iterator[tuple[int, object, object]]:
+        """Chunk by chunk, each a reading of its own: a long one would keep SQLite from folding its log."""
+        query = "SELECT seq, payload, digest FROM records WHERE seq > ? ORDER BY seq LIMIT ?"
+        with closing(self._connect(read_only=True)) as reader:
+            while True:
+                with self._failures_named():
+                    rows = reader.execute(query, (after, _READ_CHUNK)).fetchall()
+                if not rows:
+                    return
                 yield from rows
-        except sqlite3.DatabaseError as error:
-            raise JournalDamaged(f"{self._path}: {error}") from error
-        finally:
-            reader.close()
+                after = rows[-1][0]
+
+    def _digest(self, stored: object, seq: int) -> bytes:
+        if not isinstance(stored, bytes) or len(stored) != _DIGEST_BYTES:
+            raise JournalDamaged(f"{self._path}: record {seq} has no digest")
+        return stored
+
+    @contextmanager
+    def _failures_named(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            kind = JournalUnavailable if code in _UNAVAILABLE else JournalDamaged
+            raise kind(f"{self._path}: {error}") from error

@@ -24,11 +24,22 @@ class DataFolderInUse(Exception):
         )
 
 
+class DataFolderUnusable(Exception):
+    """The data folder cannot be made or written."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(folder, reason)
+        self.folder, self.reason = folder, reason
+
+    def __str__(self) -> str:
+        return f"the data folder {self.folder} cannot be used: {self.reason}"
+
+
 class Leadership(Protocol):
     """The right to write, held from `acquire` to `release` or the end of the process."""
 
     def acquire(self) -> int:
-        """Take it and return the epoch to write with; raises DataFolderInUse."""
+        """Take it and return the epoch to write with. Raises DataFolderInUse and DataFolderUnusable."""
 
     def release(self) -> None:
         """Give it up."""
@@ -46,8 +57,11 @@ class FolderLock:
 
     def acquire(self) -> int:
         """Lock the folder, made if missing."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._folder / FILE_NAME, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self._folder / FILE_NAME, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise DataFolderUnusable(self._folder, error.strerror or str(error)) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -103,8 +103,10 @@ class Sequencer:
             self._alarm = None
         deadline_ms = self._engine.next_deadline_ms()
         if deadline_ms is not None:
+            is_due = deadline_ms <= self._time_ms  # also when the wall clock was set back meanwhile
+            wait_ms = 0 if is_due else max(deadline_ms - self._clock.now_ms(), 0)
             # A far deadline is looked at again every hour: the wall clock may have been set in between.
-            delay_s = min(max(deadline_ms - self._clock.now_ms(), 0) / 1000, 3600)
+            delay_s = min(wait_ms / 1000, 3600)
             self._alarm = self._loop.call_later(delay_s, self._schedule_turn)
 
     # ---- one turn -------------------------------------------------------------------------------------------------
@@ -118,14 +120,23 @@ class Sequencer:
         self._turn_is_scheduled = False
         records: list[Record] = []
         answers: list[tuple[asyncio.Future[Decision], Decision]] = []
-        self._stamp()
+        try:
+            self._decide_batch(records, answers)
+        except Exception as error:
+            self._break(error, "a command could not be decided")
+        else:
+            self._commit(records, answers)
+
+    def _decide_batch(self, records: list[Record], answers: list[tuple[asyncio.Future[Decision], Decision]]) -> None:
         self._fire_deadlines(records)
         for _ in range(min(len(self._inbox), BATCH_SIZE_MAX)):
             waiting = self._inbox.popleft()
-            self._stamp()
             self._fire_deadlines(records)
             outcome = self._engine.execute(waiting.command, self._time_ms)
             answers.append((waiting.answer, self._decide(waiting, outcome, records)))
+        self._fire_deadlines(records)  # whoever moved the clock sees what that made due
+
+    def _commit(self, records: list[Record], answers: list[tuple[asyncio.Future[Decision], Decision]]) -> None:
         if records:
             self._committing = True
             seq, digest = self._seq, self._engine.digest()
@@ -148,7 +159,11 @@ class Sequencer:
         if error is not None:
             self._fatal(error)  # and stay in `_committing` for ever: no further turn, no further answer
             return
-        self._release(records, seq, digest)
+        try:
+            self._release(records, seq, digest)
+        except Exception as failure:
+            self._break(failure, "a durable record could not be shown")
+            return
         self._answer(answers)
         self._committing = False
         self._end_turn()
@@ -160,14 +175,17 @@ class Sequencer:
             self._stopping.set_result(None)
         self.schedule_tick()
 
+    def _break(self, error: Exception, what: str) -> None:
+        """A fault of ours: memory may be half changed, so nothing that follows from it may be told or written."""
+        self._committing = True  # for ever
+        self._loop.call_exception_handler({"message": what, "exception": error})
+        self._fatal(error)
+
     # ---- one command ----------------------------------------------------------------------------------------------
 
-    def _stamp(self) -> None:
-        """Time never runs backwards, whatever the clock does."""
-        self._time_ms = max(self._time_ms, self._clock.now_ms())
-
     def _fire_deadlines(self, records: list[Record]) -> None:
-        """What is due fires before the command that carries a later time (spec/decisions.md D9)."""
+        """Take the time; what is due by it fires before the command that carries it (spec/decisions.md D9)."""
+        self._time_ms = max(self._time_ms, self._clock.now_ms())  # never backwards, whatever the clock does
         deadline_ms = self._engine.next_deadline_ms()
         if deadline_ms is not None and deadline_ms <= self._time_ms:
             events = self._engine.execute(Tick(), self._time_ms)

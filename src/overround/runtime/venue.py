@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +19,9 @@ from overround.journal.journal import Journal
 from overround.journal.snapshots import SnapshotStore
 from overround.journal.sqlite import SqliteJournal
 from overround.journal.writer import JournalWriter
+from overround.realtime import Limits, Namespaces
 from overround.runtime.clock import VenueClock
+from overround.runtime.feed import hub_of
 from overround.runtime.leadership import FolderLock, Leadership
 from overround.runtime.recovery import Recovered, recover
 from overround.runtime.sequencer import Decision, Sequencer
@@ -49,6 +53,7 @@ class Venue:
         self._recovered = recovered
         self.replayed = recovered.replayed
         self.views: Views = recovered.views
+        self.feed = recovered.feed
         self.clock = VenueClock()
         state = recovered.engine.state
         self.clock.adjust(state.clock_offset_ms, state.clock_frozen_at_ms)
@@ -74,21 +79,25 @@ class Venue:
         size_max_bytes: int = 0,
         snapshot_records: int = SNAPSHOT_RECORDS,
         snapshot_interval_s: float = SNAPSHOT_INTERVAL_S,
+        namespaces: Namespaces | None = None,
+        limits: Limits | None = None,
     ) -> Venue:
-        """Lock the folder, recover, and be ready. Raises DataFolderInUse and JournalDamaged.
+        """Lock the folder, recover, and be ready; with `namespaces`, feeds and all.
 
-        `on_fatal` is called when a commit fails. From then on nothing is decided or answered any more; it must end
-        the process.
+        Raises DataFolderInUse, DataFolderUnusable, JournalDamaged and JournalUnavailable. `on_fatal` is called when a
+        commit fails, or when the venue finds itself at fault. From then on nothing is decided or answered any more;
+        it must end the process.
         """
         leadership = FolderLock(folder)
         epoch = leadership.acquire()
-        try:
+        snapshots = SnapshotStore(folder)
+        with ExitStack() as undo:
+            undo.callback(leadership.release)
             journal = SqliteJournal(folder, epoch=epoch, size_max_bytes=size_max_bytes)
-            snapshots = SnapshotStore(folder)
-            recovered = recover(journal, snapshots)
-        except BaseException:
-            leadership.release()
-            raise
+            undo.callback(journal.close)
+            make_hub = None if namespaces is None else partial(hub_of, journal, namespaces, limits)
+            recovered = recover(journal, snapshots, make_hub=make_hub)
+            undo.pop_all()
         # What was recovered lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -97,6 +106,7 @@ class Venue:
             records=snapshot_records,
             interval_s=snapshot_interval_s,
             seq=recovered.seq - recovered.replayed,
+            namespaces=namespaces,
         )
         return cls(
             leadership=leadership,
@@ -118,14 +128,20 @@ class Venue:
         self._writer.stop()
         if self._snapshotter is not None:
             await self._snapshotter.stop()
-        self._write_last_snapshot()
+        try:
+            self._write_last_snapshot()
+        except OSError as error:  # no harm but time: the next start replays more
+            context = {"message": "the last snapshot could not be written", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
         self._journal.close()
         self._leadership.release()
 
     def _release(self, records: list[Record], seq: int, digest: bytes) -> None:
         """Below the durability line: views first, so that whoever is answered reads his own write."""
         for record in records:
-            self.views.apply(record)
+            changes = self.views.apply(record)
+            if self.feed is not None:
+                self.feed.follow(record, changes)
         self.views.digest = digest
         for listener in self.listeners:
             for record in records:
@@ -136,5 +152,5 @@ class Venue:
     def _write_last_snapshot(self) -> None:
         if self._snapshots is not None and self._journal.head.seq:
             engine = self._recovered.engine
-            last = Recovered(engine, self.views, self.views.seq, self.views.time_ms, 0)
+            last = Recovered(engine, self.views, self.views.seq, self.views.time_ms, 0, self.feed)
             write_snapshot(self._journal, last, self._snapshots)

@@ -20,8 +20,8 @@ from overround.protocols.operator.decode import line_text, market_hash
 from overround.protocols.sx.reference import MARKET_TYPES
 from overround.protocols.sx.units import hash_text
 from overround.sandbox.accounts import ACCOUNTS
-from overround.server.auth import key_digest
 from overround.signing.address import checksum_address
+from overround.signing.api_keys import key_digest
 from overround.views.views import Views
 
 FUNDS: Final = 100_000  # nominal units of every betting token on every account

@@ -66,13 +66,14 @@ class App:
             method=request.method,
             route=route,
             status=response.status,
+            code=response.code,
             client=request.client,
             ms=round(seconds * 1000, 3),
         )
 
 
 def _failure(error: WireError) -> Response:
-    return Response(failure(error), error.status)
+    return Response(failure(error), error.status, code=error.code)
 
 
 def _not_found(allowed: list[str]) -> Response:
@@ -85,7 +86,14 @@ def _not_found(allowed: list[str]) -> Response:
 
 def refuse_connection(status: int, text: str) -> Response:
     """The answer to bytes that never became a request."""
-    codes = {413: "PAYLOAD_TOO_LARGE", 408: "REQUEST_TIMEOUT", 414: "URI_TOO_LONG", 431: "HEADERS_TOO_LARGE"}
+    codes = {
+        403: "FORBIDDEN",
+        404: "NOT_FOUND",
+        413: "PAYLOAD_TOO_LARGE",
+        408: "REQUEST_TIMEOUT",
+        414: "URI_TOO_LONG",
+        431: "HEADERS_TOO_LARGE",
+    }
     messages = None if status in codes else [text]
     error = WireError(codes.get(status, "BAD_REQUEST"), status=status, messages=messages, detail=text)
     return Response(failure(error), status)

@@ -46,6 +46,7 @@ class Response(msgspec.Struct, gc=False):
     body: bytes
     status: int = 200
     content_type: bytes = JSON
+    code: str = ""  # the error code, for the log
     headers: Headers = []
 
 

@@ -27,21 +27,24 @@ from overround.engine.commands import AnyCommand, ConfigureVenue
 from overround.engine.rejections import Rejection
 from overround.engine.rules import Rules, Token
 from overround.engine.types import Address
+from overround.protocols.centrifugo import PATH
 from overround.protocols.sx.profile import USDC_DECIMALS, Profile
 from overround.runtime.venue import Venue
 from overround.sandbox import world
 from overround.sandbox.accounts import ACCOUNTS
 from overround.server.app import App, refuse_connection
-from overround.server.auth import ConnectionTokens, key_digest
 from overround.server.documentation import DocumentationRoutes
 from overround.server.metrics import Metrics
 from overround.server.operations import OperationsRoutes
 from overround.server.operator import OperatorRoutes
 from overround.server.protocol import HttpLimits, make_protocol
+from overround.server.realtime import build_realtime, realtime_limits
 from overround.server.routes import Route, Routes
 from overround.server.sx import SxRoutes
 from overround.server.table import operations_routes, operator_routes, sx_routes
+from overround.server.tokens import ConnectionTokens
 from overround.signing.address import parse_address
+from overround.signing.api_keys import key_digest
 from overround.signing.recover import assert_fast_backend
 
 EXIT_COMMIT_FAILED: Final = 5
@@ -94,6 +97,8 @@ async def _serve(config: Config, folder: Path, *, is_sandbox: bool) -> None:
             size_max_bytes=config.data.size_max_mb * 1024 * 1024,
             snapshot_records=config.data.snapshot_records,
             snapshot_interval_s=config.data.snapshot_interval_s,
+            namespaces=config.realtime.resolved_namespaces(),
+            limits=realtime_limits(config.realtime),
         )
     except BaseException:
         listener.close()
@@ -128,7 +133,7 @@ def build_app(
     metrics = Metrics(venue)
     documentation = DocumentationRoutes()
     operations = OperationsRoutes(venue, metrics, sandbox if is_sandbox else None)
-    tokens = ConnectionTokens(secret, config.tokens.ttl_s)
+    tokens = ConnectionTokens(secret, config.tokens.ttl_s, venue.clock)
     routes: list[Route] = [
         *sx_routes(SxRoutes(venue, profile, config.sx, tokens)),
         *operator_routes(OperatorRoutes(venue, admin_token), with_clock=is_sandbox),
@@ -137,6 +142,9 @@ def build_app(
     documentation.describe(routes)
     app = App(Routes(routes), metrics, config.log)
     limits = HttpLimits(config.server, app.dispatch, refuse_connection, secrets.token_hex(4))
+    realtime = build_realtime(venue, config.realtime, secret)
+    metrics.watch_realtime(realtime)
+    limits.sockets[PATH] = realtime
     return app, limits
 
 
@@ -215,8 +223,12 @@ def _uvicorn_config(app: tuple[App, HttpLimits], config: Config) -> uvicorn.Conf
     )
 
 
-async def _no_asgi(*_: object) -> None:
-    """uvicorn wants an application; requests are dispatched by the connection itself (`protocol.py`)."""
+async def _no_asgi(scope: object, receive: object, send: object) -> None:
+    """uvicorn wants an application; requests are dispatched by the connection itself (`protocol.py`).
+
+    The three names tell uvicorn that this is one: what it can call without arguments it calls, as a factory.
+    """
+    del scope, receive, send
     raise AssertionError("no request takes this way")
 
 

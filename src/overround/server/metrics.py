@@ -1,74 +1,116 @@
-"""Counters for Prometheus (`GET /metrics`)."""
+"""Counters for Prometheus (`GET /metrics`).
+
+Counting happens on the hot path and is plain dictionary arithmetic; the client library renders what was counted when
+somebody asks. Everything is counted and read on the event loop's thread.
+"""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from overround.engine.record import Record
 from overround.runtime.venue import Venue
+from overround.server.durations import Durations
+from overround.server.realtime import RealtimeEndpoint
 
-_LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
-
-class Metrics:
-    """One registry for one server, so that two servers in a process do not share counters."""
+class Metrics(Collector):
+    """The counters of one server, with a registry of their own: two servers in a process do not share them."""
 
     def __init__(self, venue: Venue) -> None:
+        self._requests: dict[tuple[str, int], int] = defaultdict(int)
+        self._durations: dict[str, Durations] = defaultdict(Durations)
+        self._records: dict[type, int] = defaultdict(int)
+        self._events: dict[type, int] = defaultdict(int)
+        self._realtime: RealtimeEndpoint | None = None
+        self._gauges: dict[str, tuple[str, Callable[[], float]]] = {
+            "overround_journal_seq": ("Seq of the last durable record", lambda: venue.views.seq),
+            "overround_open_orders": ("Orders on the books", lambda: len(venue.views.orders.by_hash)),
+            "overround_inbox_commands": ("Commands waiting for their turn", lambda: venue.sequencer.inbox_size),
+            "overround_replayed_records": ("Records replayed at start", lambda: venue.replayed),
+        }
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        self._requests = Counter(
-            "overround_http_requests", "Requests answered", ["route", "status"], registry=self.registry
-        )
-        self._latency = Histogram(
-            "overround_http_request_seconds",
-            "From the last byte of a request to its answer",
-            ["route"],
-            buckets=_LATENCY_BUCKETS,
-            registry=self.registry,
-        )
-        self._records = Counter("overround_records", "Durable journal records", ["command"], registry=self.registry)
-        self._events = Counter("overround_events", "Events in durable records", ["event"], registry=self.registry)
-        for name, text, read in (
-            ("overround_journal_seq", "Seq of the last durable record", lambda: venue.views.seq),
-            ("overround_open_orders", "Orders on the books", lambda: len(venue.views.orders.by_hash)),
-            (
-                "overround_inbox_commands",
-                "Commands waiting for their turn",
-                lambda: venue.sequencer.inbox_size,
-            ),
-            ("overround_replayed_records", "Records replayed at start", lambda: venue.replayed),
-        ):
-            Gauge(name, text, registry=self.registry).set_function(read)
-        self._bound: dict[object, Counter | Histogram] = {}  # labels() is slow: each child is looked up once
+        self.registry.register(self)
         venue.listeners.append(self.count_record)
 
     def count_request(self, route: str, status: int, seconds: float) -> None:
         """One request was answered."""
-        key = (route, status)
-        counter = self._bound.get(key)
-        if counter is None:
-            counter = self._bound[key] = self._requests.labels(route, status)
-        counter.inc()  # type: ignore[union-attr]
-        histogram = self._bound.get(route)
-        if histogram is None:
-            histogram = self._bound[route] = self._latency.labels(route)
-        histogram.observe(seconds)  # type: ignore[union-attr]
+        self._requests[route, status] += 1
+        self._durations[route].observe(seconds)
 
     def count_record(self, record: Record) -> None:
         """One record became durable."""
-        self._count(self._records, type(record.command))
+        self._records[type(record.command)] += 1
         for event in record.events:
-            self._count(self._events, type(event))
+            self._events[type(event)] += 1
 
-    def _count(self, family: Counter, kind: type) -> None:
-        counter = self._bound.get(kind)
-        if counter is None:
-            counter = self._bound[kind] = family.labels(kind.__name__)
-        counter.inc()  # type: ignore[union-attr]
+    def watch_realtime(self, realtime: RealtimeEndpoint) -> None:
+        """Show what the feeds count as well."""
+        self._realtime = realtime
 
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""
         return generate_latest(self.registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """What was counted, for the registry."""
+        requests = CounterMetricFamily("overround_http_requests", "Requests answered", labels=["route", "status"])
+        for (route, status), count in self._requests.items():
+            requests.add_metric([route, str(status)], count)
+        yield requests
+        seconds = HistogramMetricFamily(
+            "overround_http_request_seconds", "From the last byte of a request to its answer", labels=["route"]
+        )
+        for route, durations in self._durations.items():
+            seconds.add_metric([route], durations.buckets(), durations.total_s)
+        yield seconds
+        yield _by_type("overround_records", "Durable journal records", "command", self._records)
+        yield _by_type("overround_events", "Events in durable records", "event", self._events)
+        for name, (text, read) in self._gauges.items():
+            yield GaugeMetricFamily(name, text, value=read())
+        if self._realtime is not None:
+            yield from _realtime_metrics(self._realtime)
+
+
+def _realtime_metrics(realtime: RealtimeEndpoint) -> Iterator[Metric]:
+    counts, hub = realtime.metrics, realtime.endpoint.hub
+    for name, text, value in (
+        ("overround_feed_connections", "Open connections", len(realtime.endpoint)),
+        ("overround_feed_subscriptions", "Subscriptions of all connections", hub.subscription_count),
+        ("overround_feed_outbox_bytes_high", "Most bytes that ever waited for one client", counts.outbox_bytes_high),
+    ):
+        yield GaugeMetricFamily(name, text, value=value)
+    for name, text, value in (
+        ("overround_feed_connections_opened", "Connections ever opened", counts.connections_opened),
+        ("overround_feed_publications", "Publications", hub.publication_count),
+        ("overround_feed_deliveries", "Publications times their subscribers", hub.delivery_count),
+        ("overround_feed_writes", "Writes to clients", counts.writes),
+        ("overround_feed_bytes", "Bytes written to clients", counts.bytes_written),
+    ):
+        yield CounterMetricFamily(name, text, value=value)
+    drops = CounterMetricFamily("overround_feed_drops", "Connections that we ended", labels=["code"])
+    for code, count in counts.drops.items():
+        drops.add_metric([str(code)], count)
+    yield drops
+    waited = HistogramMetricFamily(
+        "overround_feed_publish_to_write_seconds", "From the first publication of a turn to its writes", labels=[]
+    )
+    waited.add_metric([], counts.publish_to_write.buckets(), counts.publish_to_write.total_s)
+    yield waited
+
+
+def _by_type(name: str, text: str, label: str, counts: dict[type, int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=[label])
+    for kind, count in counts.items():
+        family.add_metric([kind.__name__], count)
+    return family

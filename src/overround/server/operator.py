@@ -13,9 +13,10 @@ from overround.protocols.operator import decode, encode
 from overround.protocols.sx import encode as sx_encode
 from overround.runtime.clock import real_now_ms
 from overround.runtime.venue import Venue
-from overround.server.auth import key_digest, new_api_key, require_bearer
+from overround.server.auth import new_api_key, require_bearer
 from overround.server.http import Request, Response
 from overround.signing.address import checksum_address
+from overround.signing.api_keys import key_digest
 
 
 class OperatorRoutes:

@@ -15,15 +15,16 @@ from overround.engine.rules import Rules
 from overround.engine.types import Address
 from overround.protocols import strict_json
 from overround.protocols.query import Query
-from overround.protocols.sx import decode, encode, wire
+from overround.protocols.sx import decode, encode, feeds, wire
 from overround.protocols.sx.decode import SignedCancel, SignedOrder
 from overround.protocols.sx.errors import CANCEL_CODES, WireError, bad_request
 from overround.protocols.sx.profile import Profile
 from overround.protocols.sx.reference import SPORTS
 from overround.protocols.sx.units import hash_text, parse_hash
 from overround.runtime.venue import Venue
-from overround.server.auth import ConnectionTokens, require_key
-from overround.server.http import Request, Response
+from overround.server.auth import require_key
+from overround.server.http import Headers, Request, Response
+from overround.server.tokens import ConnectionTokens
 from overround.signing.address import AddressError, checksum_address, parse_address
 from overround.views.best_odds import SideKey
 from overround.views.orders import OrderRow
@@ -119,6 +120,7 @@ class SxRoutes:
         """`GET /orders`"""
         query = request.query
         rows = list(self._filtered(query))
+        position = self._position(query)
         sort_by = query.text("sortBy") or "created_at"
         key = _SORT_KEYS.get(sort_by)
         if key is None:
@@ -132,7 +134,7 @@ class SxRoutes:
             raise bad_request(
                 f"{len(rows)} orders match, more than {self._config.orders_rows_max}: use page and perPage"
             )
-        return Response(await self._encode_rows(rows))
+        return Response(await self._encode_rows(rows), headers=position)
 
     def _filtered(self, query: Query) -> Iterator[OrderRow]:
         """The rows that every given filter matches."""
@@ -162,6 +164,31 @@ class SxRoutes:
                 and (wanted_token is None or terms.base_token == wanted_token)
             ):
                 yield row
+
+    def _position(self, query: Query) -> Headers:
+        """Where the matching channel stands, for a list that is the whole state of one: subscribe from there."""
+        filters = ("marketHashes", "maker", "sportXeventId", "sportXEventId", "orderHashes", "baseToken")
+        given = [name for name in (*filters, "page", "perPage") if query.texts(name)]
+        if self._venue.feed is None or len(given) != 1:
+            return []
+        values = query.texts(given[0]) or []
+        channel = self._channel(given[0], values[0]) if len(values) == 1 else None
+        position = self._venue.feed.publisher.position(channel) if channel else None
+        if channel is None or position is None:
+            return []
+        return [(b"x-overround-position", f"{channel} {position.epoch} {position.offset}".encode())]
+
+    def _channel(self, filter_name: str, value: str) -> str | None:
+        """The channel that carries what a filter selects."""
+        if filter_name == "maker":
+            maker = self._address(value)
+            return None if maker is None else feeds.maker_channel(maker)
+        if filter_name == "marketHashes":
+            market_hash = parse_hash(value)
+            return feeds.market_channel(market_hash) if market_hash in self._views.catalogue.markets else None
+        if filter_name in ("sportXeventId", "sportXEventId"):
+            return feeds.event_channel(value) if value in self._views.catalogue.fixtures else None
+        return None
 
     def _candidates(
         self, hashes: set[bytes | None] | None, maker: Address | None, markets: dict[bytes, None] | None
@@ -407,7 +434,7 @@ class SxRoutes:
     async def get_realtime_token(self, request: Request) -> Response:
         """`GET /user/realtime-token/api-key`: the token stands at top level (5.15)."""
         account = require_key(request, self._views.accounts)
-        token = self._tokens.issue(account, self._venue.clock.now_ms() // 1000)
+        token = self._tokens.issue(account)
         return Response(strict_json.encode({"token": token}))
 
 

@@ -32,10 +32,11 @@ class ServerProcess:
         self,
         *arguments: str,
         command: Sequence[str] = ("sandbox", "--port", "0"),
+        program: Sequence[str] = ("-m", "overround"),
         env: dict[str, str] | None = None,
         preexec_fn: Any = None,
     ) -> None:
-        self._argv = [sys.executable, "-m", "overround", *command, *arguments]
+        self._argv = [sys.executable, *program, *command, *arguments]
         self._env = {**os.environ, **(env or {})}
         self._preexec_fn = preexec_fn
         self._log: IO[bytes] | None = None

@@ -25,8 +25,9 @@ from overround.engine.replays import ReplayMemory
 from overround.engine.rules import Rules
 from overround.engine.state import State
 from overround.views.accounts import Accounts
-from overround.views.best_odds import BestOdds
+from overround.views.best_odds import BestOdds, side_key
 from overround.views.catalogue import Catalogue
+from overround.views.changes import BestOddsChange, Changes, OrderChange
 from overround.views.orders import Orders
 
 
@@ -43,6 +44,7 @@ class Views:
         self.seq = 0
         self.time_ms = 0
         self.digest = b""
+        self._changes = Changes()
         self._apply: dict[type, Callable[[Record, Any], None]] = {
             VenueConfigured: self._on_configured,
             LeagueCreated: self._on_league,
@@ -70,8 +72,9 @@ class Views:
         for second, key in state.replays.items():
             self.requests.remember(key, second)
 
-    def apply(self, record: Record) -> None:
-        """Fold one durable record in."""
+    def apply(self, record: Record) -> Changes:
+        """Fold one durable record in; returns what it did to orders and prices."""
+        self._changes = Changes()
         self.seq, self.time_ms = record.seq, record.time_ms
         command = record.command
         if isinstance(command, Cancel):
@@ -80,10 +83,20 @@ class Views:
             handler = self._apply.get(type(event))
             if handler is not None:
                 handler(record, event)
+        return self._changes
+
+    def best_odds_changes(self, changes: Changes) -> list[BestOddsChange]:
+        """The sides whose best price is another than before the record that was applied last."""
+        found = []
+        for side, before in changes.sides_before().items():
+            price = self.best_odds.get(side)
+            if price is not None and price.percentage_odds != before:
+                found.append(BestOddsChange(side, price.percentage_odds, price.updated_at_ms))
+        return found
 
     def _remember_request(self, command: Cancel, now_ms: int) -> None:
-        if self.rules is not None and not self.rules.any_cancel_time:
-            self.requests.forget_before(now_ms // 1000 - self.rules.cancel_timestamp_past_max_s)
+        if self.rules is not None:
+            self.requests.forget_before(self.rules.earliest_cancel_s(now_ms))
         self.requests.remember(command.replay_key, command.timestamp_s)
 
     def _on_configured(self, record: Record, event: VenueConfigured) -> None:
@@ -117,13 +130,27 @@ class Views:
     def _on_accepted(self, record: Record, event: OrderAccepted) -> None:
         terms = accepted_terms(record, event)
         self.orders.accept(terms, event)
+        self._touch(terms)
         self.best_odds.add(terms, event.update_time_ms)
+        self._changes.orders.append(OrderChange(terms, OrderState.OPEN, 0, 0, event.update_time_ms))
 
     def _on_changed(self, record: Record, event: OrderChanged) -> None:
-        del record
         before = self.orders.change(event)
-        if before is not None and event.state is not OrderState.OPEN:
-            self.best_odds.remove(before.terms, event.update_time_ms)
+        if before is None:
+            return
+        if event.state is not OrderState.OPEN:
+            self._touch(before.terms)
+            self.best_odds.remove(before.terms, record.time_ms)  # an update time may run ahead by a millisecond
+        self._changes.orders.append(
+            OrderChange(
+                before.terms, event.state, event.fill_amount, event.pending_fill_amount, event.update_time_ms
+            )
+        )
+
+    def _touch(self, terms: NewOrder) -> None:
+        side = side_key(terms)
+        price = self.best_odds.get(side)
+        self._changes.touch(side, price.percentage_odds if price else None)
 
 
 def accepted_terms(record: Record, event: OrderAccepted) -> NewOrder:

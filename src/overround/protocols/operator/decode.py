@@ -6,6 +6,8 @@ import re
 from decimal import Decimal
 from typing import Final
 
+import msgspec
+
 from overround.engine.commands import (
     AdjustClock,
     CreateFixture,
@@ -31,8 +33,7 @@ LINE_PLACES_MAX: Final = 3
 SECONDS_MAX: Final = 253_402_300_799  # the last second of the year 9999
 CLOCK_STEP_MAX_MS: Final = 10 * 366 * 24 * 3600 * 1000  # ten years
 _FIXTURE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-
-NOT_FOUND: Final = WireError("NOT_FOUND", status=404)
+_LINE: Final = re.compile(rb'"?(-?[0-9]{1,7}(?:\.[0-9]{1,20})?)"?')  # Decimal() would take "1_0" and other digits
 
 
 def create_fixture(body: bytes) -> CreateFixture:
@@ -85,9 +86,10 @@ def create_market(body: bytes) -> CreateMarket:
     known = MARKET_TYPES.get(wanted.type)
     if known is None:
         raise bad_request("type must be a known market type")
-    if known.has_line != (wanted.line is not None):
+    given = b"null" if wanted.line is msgspec.UNSET else bytes(wanted.line)
+    if known.has_line != (given != b"null"):
         raise bad_request(f"markets of type {wanted.type} have {'a' if known.has_line else 'no'} line")
-    line = None if wanted.line is None else line_text(wanted.line)
+    line = line_text(_decimal("line", given)) if known.has_line else None
     names = (_name("outcomeOneName", wanted.outcomeOneName), _name("outcomeTwoName", wanted.outcomeTwoName))
     return CreateMarket(
         market_hash=market_hash(wanted.sportXeventId, wanted.type, line, *names),
@@ -116,6 +118,14 @@ def line_text(line: Decimal) -> str:
     return "0" if text == "-0" else text
 
 
+def _decimal(member: str, raw: bytes) -> Decimal:
+    """A decimal number as JSON number or text, exactly as written."""
+    found = _LINE.fullmatch(raw)
+    if found is None:
+        raise bad_request(f"{member} must be a decimal number")
+    return Decimal(found[1].decode())
+
+
 def set_market_status(hash_in_path: str, body: bytes) -> SetMarketStatus:
     """`POST /admin/markets/{hash}/status`"""
     status = body_of(body, wire.MarketStatusBody).status
@@ -123,7 +133,7 @@ def set_market_status(hash_in_path: str, body: bytes) -> SetMarketStatus:
         raise bad_request("status must be ACTIVE or INACTIVE")
     found = parse_hash(hash_in_path)
     if found is None:
-        raise NOT_FOUND
+        raise WireError("NOT_FOUND", status=404)
     return SetMarketStatus(market_hash=MarketHash(found), active=status == "ACTIVE")
 
 

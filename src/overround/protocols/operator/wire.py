@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from typing import Annotated
 
 import msgspec
+
+# A number or its text, kept to the letter: it is read by a stricter rule than libraries have for decimals.
+DecimalText = Annotated[
+    msgspec.Raw, msgspec.Meta(extra_json_schema={"anyOf": [{"type": "number"}, {"type": "string"}]})
+]
 
 
 class FixtureBody(msgspec.Struct):
@@ -42,7 +47,7 @@ class MarketBody(msgspec.Struct):
     type: int
     outcomeOneName: str
     outcomeTwoName: str
-    line: Decimal | None = None
+    line: DecimalText | msgspec.UnsetType = msgspec.UNSET
     mainLine: bool | None = None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
@@ -57,6 +58,7 @@ class ReadSignature(NamedTuple):
 class SignedOrder(msgspec.Struct, frozen=True):
     """An order whose form is right and whose signature is still to be verified."""
 
+    place: int  # in the request
     terms: NewOrder
     executor: bytes
     expiry: int
@@ -74,10 +76,13 @@ def place_orders(body: bytes, rules: Rules, now_ms: int) -> list[SignedOrder]:
     """Steps 1 to 6: everything that is cheaper than a signature."""
     orders = [_order(entry, place) for place, entry in enumerate(_entries(body))]
     if len({order.terms.market_hash for order in orders}) > MARKETS_MAX:
-        raise WireError("TOO_MANY_DIFFERENT_MARKETS")
+        raise WireError("TOO_MANY_DIFFERENT_MARKETS", detail=f"one request may name {MARKETS_MAX} markets")
     tokens = {order.terms.base_token for order in orders}
-    if len(tokens) > 1 or rules.token(tokens.pop()) is None:
-        raise WireError("BAD_BASE_TOKEN")
+    if len(tokens) > 1:
+        raise WireError("BAD_BASE_TOKEN", detail="all orders of one request must be in the same token")
+    if rules.token(tokens.pop()) is None:
+        known = ", ".join(f"{token.symbol} {checksum_address(token.address)}" for token in rules.tokens)
+        raise WireError("BAD_BASE_TOKEN", detail=f"orders are taken in {known}")
     for order in orders:
         _check_values(order, rules, now_ms)
     return orders
@@ -98,17 +103,18 @@ def _order(entry: object, place: int) -> SignedOrder:
     """Step 2: the form of every member."""
     if not isinstance(entry, dict):
         raise bad_request(f"orders[{place}] must be an object")
-    market_hash = _member(entry, "marketHash", units.parse_hash)
-    maker = _member(entry, "maker", _address)
-    base_token = _member(entry, "baseToken", _address)
-    total_bet_size = _member(entry, "totalBetSize", _positive)
-    percentage_odds = _member(entry, "percentageOdds", _odds)
-    expiry = _member(entry, "expiry", _integer)
-    api_expiry = _member(entry, "apiExpiry", _integer)
-    executor = _member(entry, "executor", _address)
-    salt = _member(entry, "salt", _positive)
-    outcome_one = _member(entry, "isMakerBettingOutcomeOne", _boolean)
-    signature = _member(entry, "signature", _signature)
+    member = partial(_member, entry, place)
+    market_hash = member("marketHash", _hash)
+    maker = member("maker", _address)
+    base_token = member("baseToken", _address)
+    total_bet_size = member("totalBetSize", _positive)
+    percentage_odds = member("percentageOdds", _odds)
+    expiry = member("expiry", _integer)
+    api_expiry = member("apiExpiry", _integer)
+    executor = member("executor", _address)
+    salt = member("salt", _positive)
+    outcome_one = member("isMakerBettingOutcomeOne", _boolean)
+    signature = member("signature", _signature)
     order_hash = digests.order_hash(
         market_hash, base_token, total_bet_size, percentage_odds, expiry, salt, maker, executor, outcome_one
     )
@@ -124,56 +130,71 @@ def _order(entry: object, place: int) -> SignedOrder:
         signature=signature.raw or b"",
         api_expiry=api_expiry,
     )
-    return SignedOrder(terms, executor, expiry, signature)
+    return SignedOrder(place, terms, executor, expiry, signature)
 
 
 _T = TypeVar("_T")
 
 
-def _member(entry: dict[str, object], name: str, parse: Callable[[object], _T | None]) -> _T:
-    value = parse(entry.get(name))
-    if value is None:
-        raise malformed(name)
+def _member(entry: dict[str, object], place: int, name: str, parse: Callable[[object], _T]) -> _T:
+    try:
+        return parse(entry.get(name))
+    except ValueError as error:
+        raise malformed(name, f"orders[{place}].{name}: {error}") from None
+
+
+def malformed(name: str, detail: str) -> WireError:
+    """The code of a missing or malformed member of an order."""
+    return WireError(f"{name.upper()}_UNDEFINED_OR_MALFORMED", detail=detail)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be a string")
     return value
 
 
-def malformed(name: str) -> WireError:
-    """The code of a missing or malformed member of an order."""
-    return WireError(f"{name.upper()}_UNDEFINED_OR_MALFORMED")
+def _hash(value: object) -> bytes:
+    found = units.parse_hash(value)
+    if found is None:
+        raise ValueError("must be 0x and 64 hex digits")
+    return found
 
 
-def _address(value: object) -> Address | None:
-    try:
-        return Address(parse_address(value)) if isinstance(value, str) else None
-    except AddressError:
-        return None
+def _address(value: object) -> Address:
+    return Address(parse_address(_text(value)))
 
 
-def _positive(value: object) -> int | None:
-    return units.parse_word(value) or None
+def _positive(value: object) -> int:
+    number = units.parse_word(value)
+    if not number:
+        raise ValueError("must be an integer above 0 and below 2^256, as decimal or 0x hex text")
+    return number
 
 
-def _odds(value: object) -> int | None:
+def _odds(value: object) -> int:
     odds = units.parse_word(value)
-    return odds if odds is not None and 0 < odds < ODDS_ONE else None
+    if odds is None or not 0 < odds < ODDS_ONE:
+        raise ValueError("must be an integer between 0 and 10^20, both excluded")
+    return odds
 
 
-def _integer(value: object) -> int | None:
+def _integer(value: object) -> int:
     """A JSON integer that a number of seconds can be."""
-    is_integer = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_integer and 0 <= value <= _TIMESTAMP_MAX else None  # type: ignore[operator, return-value]
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _TIMESTAMP_MAX:
+        raise ValueError("must be a number of unix seconds")
+    return value
 
 
-def _boolean(value: object) -> bool | None:
-    return value if isinstance(value, bool) else None
+def _boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
 
 
-def _signature(value: object) -> ReadSignature | None:
+def _signature(value: object) -> ReadSignature:
     """Wrong text is malformed; a value that no key can have made is a mismatch, later (`spec/decisions.md` P3)."""
-    try:
-        return _read_signature(value) if isinstance(value, str) else None
-    except SignatureTextError:
-        return None
+    return _read_signature(_text(value))
 
 
 def _read_signature(text: str) -> ReadSignature:
@@ -186,19 +207,20 @@ def _read_signature(text: str) -> ReadSignature:
 
 def _check_values(order: SignedOrder, rules: Rules, now_ms: int) -> None:
     """Step 6: what is well-formed but not acceptable here and now."""
-    terms = order.terms
+    terms, where = order.terms, f"orders[{order.place}]"
     token = rules.token(terms.base_token)
     assert token is not None
+    step = rules.odds_ladder_step * LADDER_UNIT
     if terms.total_bet_size < token.maker_minimum:
-        raise WireError("TOTAL_BET_SIZE_TOO_LOW")
-    if rules.odds_ladder_step and terms.percentage_odds % (rules.odds_ladder_step * LADDER_UNIT):
-        raise WireError("INVALID_ODDS")
+        raise WireError("TOTAL_BET_SIZE_TOO_LOW", detail=f"{where}: the least totalBetSize is {token.maker_minimum}")
+    if step and terms.percentage_odds % step:
+        raise WireError("INVALID_ODDS", detail=f"{where}: percentageOdds must be a multiple of {step}")
     if order.executor != rules.executor:
-        raise malformed("executor")
+        raise malformed("executor", f"{where}.executor: must be {checksum_address(rules.executor)}")
     if order.expiry != EXPIRY:
-        raise malformed("expiry")
+        raise malformed("expiry", f"{where}.expiry: must be {EXPIRY}")
     if terms.api_expiry * 1000 <= now_ms:
-        raise malformed("apiExpiry")
+        raise malformed("apiExpiry", f"{where}.apiExpiry: has passed, the venue's clock says {now_ms // 1000}")
 
 
 def first_forged(orders: Sequence[SignedOrder]) -> SignedOrder | None:
@@ -207,9 +229,18 @@ def first_forged(orders: Sequence[SignedOrder]) -> SignedOrder | None:
 
 
 def order_mismatch(order: SignedOrder) -> WireError:
-    """The answer for an order that its maker did not sign."""
-    maker, name = checksum_address(order.terms.maker), units.hash_text(order.terms.order_hash)
-    detail = order.signature.fault or f"order {name} was not signed by its maker {maker}"
+    """The answer for an order that its maker did not sign: with what was signed, if anything was."""
+    order_hash = order.terms.order_hash
+    what = f"orders[{order.place}]: the order hash is {units.hash_text(order_hash)}"
+    return _mismatch(what, digests.order_digest(order_hash), order.signature, order.terms.maker)
+
+
+def _mismatch(what: str, digest: bytes, signature: ReadSignature, maker: Address) -> WireError:
+    if signature.raw is None:
+        return WireError("SIGNATURE_MISMATCH", detail=signature.fault)
+    recovered = recover_address(digest, signature.raw)
+    signer = "no key" if recovered is None else checksum_address(recovered)
+    detail = f"{what}; its signature is of {signer}, not of the maker {checksum_address(maker)}"
     return WireError("SIGNATURE_MISMATCH", detail=detail)
 
 
@@ -292,12 +323,5 @@ def _timestamp(value: int | str) -> int:
 def cancel_mismatch(cancel: SignedCancel) -> WireError:
     """The answer for a cancel that its maker did not sign: with what was signed, if anything was."""
     command: Cancel = cancel.command
-    if cancel.signature.raw is None:
-        return WireError("SIGNATURE_MISMATCH", detail=cancel.signature.fault)
-    recovered = recover_address(command.digest, cancel.signature.raw)
-    signer = "no key" if recovered is None else checksum_address(recovered)
-    detail = (
-        f"the digest of this request is {units.hash_text(command.digest)}; its signature is of {signer}, "
-        f"not of the maker {checksum_address(command.maker)}"
-    )
-    return WireError("SIGNATURE_MISMATCH", detail=detail)
+    what = f"the digest of this request is {units.hash_text(command.digest)}"
+    return _mismatch(what, command.digest, cancel.signature, command.maker)

@@ -59,6 +59,39 @@ class OrderRow(msgspec.Struct):
     updateTime: str
 
 
+class OrderUpdate(msgspec.Struct):
+    """An element of an order channel (6.6.1)."""
+
+    orderHash: str
+    marketHash: str
+    status: str
+    fillAmount: str
+    pendingFillAmount: str
+    maker: str
+    totalBetSize: str
+    percentageOdds: str
+    expiry: int
+    apiExpiry: int
+    salt: str
+    isMakerBettingOutcomeOne: bool
+    signature: str
+    updateTime: str
+    sportXeventId: str
+    baseToken: str
+
+
+class BestOddsUpdate(msgspec.Struct):
+    """An element of `best_odds:global` (6.6.2): replaces what was known of its side."""
+
+    baseToken: str
+    marketHash: str
+    isMakerBettingOutcomeOne: bool
+    percentageOdds: str | None
+    updatedAt: int
+    sportId: int
+    leagueId: int
+
+
 class BestOddsSide(msgspec.Struct):
     """One side of `GET /orders/odds/best`; nulls where nobody offers (5.8)."""
 

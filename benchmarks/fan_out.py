@@ -1,0 +1,167 @@
+"""``fan-out``: processor time of the server for one delivery, against the bare limit of a send loop.
+
+A thousand WebSocket connections follow one market. Orders are posted on it at a steady rate; every post
+is one publication, and every publication a thousand deliveries of the same frame. The server's time for
+a delivery is what its process takes more for these posts than for as many posts on a market that nobody
+follows, divided by the deliveries: journal, engine, signatures and HTTP cancel out.
+
+The bare limit is a C loop (``load/ws_send_loop.c``) that calls ``send`` with the very same bytes on a
+thousand connections of the same client, on the same core, at the same rate, in alternation. It looks up
+nothing, queues nothing and encodes nothing: the rest is the kernel's work, which a server cannot avoid
+while every connection has a socket of its own. A venue without any other cost would have ratio 1.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.harness import (
+    BenchmarkError,
+    Bound,
+    Figure,
+    Server,
+    Settings,
+    median,
+    pinned,
+    running_server,
+    work_folder,
+)
+from benchmarks.sandbox import Guest, Poster, Sandbox, orders, visit
+from benchmarks.websocket import SendLoop, Subscriber, Subscribers
+from overround.protocols.centrifugo import text_frame
+
+RATIO_BOUND = Bound("<=", 1.6)
+
+SUBSCRIBERS = 1000
+POSTS_PER_S = 50
+WARM_UP_POSTS = 50
+OPEN_WAIT_MAX_S = 30.0
+PUSH_WAIT_MAX_S = 20.0
+_CPU_CLOCK_OF_PROCESS = 2  # the lowest three bits of such a clock's id (clock_getcpuclockid(3))
+
+
+@dataclass(frozen=True)
+class Round:
+    """One phase of each kind, straight after each other; microseconds of processor time."""
+
+    quiet_post_us: float
+    delivery_us: float
+    bare_send_us: float
+
+    @property
+    def ratio(self) -> float:
+        """The server's time for a delivery, in bare sends."""
+        return self.delivery_us / self.bare_send_us
+
+
+def run(settings: Settings) -> Iterator[Figure]:
+    """The figures of this benchmark."""
+    with work_folder() as folder, pinned(settings.cores.load), running_server(settings, folder) as server:
+        sandbox = visit(server.host, server.port)
+        maker, followed, ignored = sandbox.guests[0], sandbox.markets[0], sandbox.markets[1]
+        everybody = [Subscriber(sandbox.token(maker), [f"order_book:market_{followed}"])] * SUBSCRIBERS
+        with (
+            Subscribers(server.host, server.port, settings.cores.load, everybody, folder / "followers") as followers,
+            Poster(server.host, server.port) as poster,
+        ):
+            followers.open(OPEN_WAIT_MAX_S)
+            bench = Bench(settings, server, sandbox, maker, followed, ignored, poster, followers)
+            frame = bench.warm_up()
+            yield from figures(bench.rounds(frame, folder), len(frame))
+
+
+@dataclass
+class Bench:
+    """A running server with its followers, and what the phases of a round need."""
+
+    settings: Settings
+    server: Server
+    sandbox: Sandbox
+    maker: Guest
+    followed: str
+    ignored: str
+    poster: Poster
+    followers: Subscribers
+
+    def warm_up(self) -> bytes:
+        """Post some orders; returns the frame that each of them sent to every follower."""
+        self.post(self.ignored, WARM_UP_POSTS)
+        self.followers.reset()
+        self.post(self.followed, WARM_UP_POSTS)
+        self.followers.await_pushes(WARM_UP_POSTS * SUBSCRIBERS, PUSH_WAIT_MAX_S)
+        return text_frame(self.followers.sample())
+
+    def rounds(self, frame: bytes, folder: Path) -> list[Round]:
+        """Alternate the phases. The server idles while the bare loop has its core, its followers connected."""
+        bare_everybody = [Subscriber("-", ["-"])] * SUBSCRIBERS
+        with (
+            SendLoop(self.settings.cores.server, frame, folder / "frame") as loop,
+            Subscribers(
+                self.server.host, loop.port, self.settings.cores.load, bare_everybody, folder / "bare-followers"
+            ) as bare_followers,
+        ):
+            bare_followers.open(OPEN_WAIT_MAX_S)
+            rounds = []
+            for number in range(1, self.settings.rounds + 1):
+                quiet_s = self.post(self.ignored, self.posts)
+                followed_s = self.post_to_followers()
+                bare_s = self.send_bare(loop, bare_followers)
+                deliveries = self.posts * SUBSCRIBERS
+                rounds.append(
+                    Round(
+                        quiet_post_us=quiet_s / self.posts * 1e6,
+                        delivery_us=(followed_s - quiet_s) / deliveries * 1e6,
+                        bare_send_us=bare_s / deliveries * 1e6,
+                    )
+                )
+                print(f"fan-out  round {number}: {rounds[-1]}", file=sys.stderr)
+            return rounds
+
+    @property
+    def posts(self) -> int:
+        """Posts in a phase."""
+        return max(1, int(POSTS_PER_S * self.settings.seconds))
+
+    def post(self, market: str, count: int) -> float:
+        """Post that many orders on a market; returns the server's processor time for them."""
+        batch = list(orders(self.maker.account, [market], count))
+        before_s = cpu_s(self.server.process.pid)
+        self.poster.post_paced(batch, POSTS_PER_S)
+        return cpu_s(self.server.process.pid) - before_s
+
+    def post_to_followers(self) -> float:
+        """The same where everybody follows, until the last delivery."""
+        self.followers.reset()
+        before_s = cpu_s(self.server.process.pid)
+        self.post(self.followed, self.posts)
+        seen = self.followers.await_pushes(self.posts * SUBSCRIBERS, PUSH_WAIT_MAX_S)
+        taken_s = cpu_s(self.server.process.pid) - before_s
+        if seen.gaps or seen.pushes != self.posts * SUBSCRIBERS:
+            raise BenchmarkError(f"what arrived is not what was published: {seen}")
+        return taken_s
+
+    def send_bare(self, loop: SendLoop, followers: Subscribers) -> float:
+        """The processor time of the C loop for as many deliveries."""
+        followers.reset()
+        sent = loop.send(self.posts, 1 / POSTS_PER_S)
+        seen = followers.await_pushes(self.posts * SUBSCRIBERS, PUSH_WAIT_MAX_S)
+        if sent.sent != seen.pushes:
+            raise BenchmarkError(f"the bare loop sent {sent}, but {seen} arrived")
+        return sent.cpu_s
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time of all threads of a process until now."""
+    return time.clock_gettime((~pid << 3) | _CPU_CLOCK_OF_PROCESS)
+
+
+def figures(rounds: list[Round], frame_size: int) -> Iterator[Figure]:
+    """Each figure is the median of the rounds."""
+    note = f"median of {len(rounds)} round{'s' if len(rounds) > 1 else ''}"
+    load = f"{note}; {SUBSCRIBERS} connections, {POSTS_PER_S} publications/s, frames of {frame_size} bytes"
+    yield Figure("ratio", median(each.ratio for each in rounds), load, bound=RATIO_BOUND)
+    yield Figure("server", median(each.delivery_us for each in rounds), note, " us/delivery")
+    yield Figure("bare send loop", median(each.bare_send_us for each in rounds), note, " us/delivery")
+    yield Figure("post that nobody follows", median(each.quiet_post_us for each in rounds), note, " us")

@@ -1,0 +1,45 @@
+"""What one record did to the read models, in the words that feeds need."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from overround.engine.commands import NewOrder
+from overround.engine.order import OrderState
+from overround.views.best_odds import SideKey
+
+
+class OrderChange(NamedTuple):
+    """An order after one transition."""
+
+    terms: NewOrder
+    state: OrderState
+    fill_amount: int
+    pending_fill_amount: int
+    update_time_ms: int
+
+
+class BestOddsChange(NamedTuple):
+    """The best price of a side after a record that changed it; None where nobody offers any more."""
+
+    side: SideKey
+    percentage_odds: int | None
+    updated_at_ms: int
+
+
+class Changes:
+    """Gathered while a record is applied."""
+
+    __slots__ = ("_sides_before", "orders")
+
+    def __init__(self) -> None:
+        self.orders: list[OrderChange] = []  # in the order in which they happened
+        self._sides_before: dict[SideKey, int | None] = {}
+
+    def touch(self, side: SideKey, best_before: int | None) -> None:
+        """An order is about to come to or leave this side."""
+        self._sides_before.setdefault(side, best_before)
+
+    def sides_before(self) -> dict[SideKey, int | None]:
+        """The touched sides with their best prices before the record."""
+        return self._sides_before
