@@ -1,0 +1,136 @@
+"""State to plain data and back."""
+
+from __future__ import annotations
+
+from random import Random
+
+import msgspec
+import pytest
+from tests.engine.desk import ALICE, RULES, START_MS, USDC, WSX, A, Desk, hashes, number
+from tests.properties.traffic import STEPS_MS, Traffic
+
+from overround.engine import invariants, snapshot
+from overround.engine.commands import AdjustClock, ConfigureVenue, IssueApiKey, Tick
+from overround.engine.engine import Engine
+from overround.engine.order import OrderState
+from overround.engine.snapshot import AnySection, ClosedSection, OrderSection, ReplaySection, dump, load
+from overround.engine.state import State
+
+
+def through_json(state: State) -> State:
+    """As a snapshot file does it: section by section."""
+    lines = [msgspec.json.encode(section) for section in dump(state)]
+    return load(msgspec.json.decode(line, type=AnySection) for line in lines)
+
+
+def busy(seed: int) -> tuple[Engine, Traffic, Random, int]:
+    engine, traffic, random, now_ms = Engine(), Traffic(), Random(seed), START_MS
+    for command in traffic.opening():
+        engine.execute(command, now_ms)
+    for _ in range(150):
+        now_ms += random.choice(STEPS_MS)
+        engine.execute(Tick(), now_ms)
+        engine.execute(traffic.any(random, now_ms), now_ms)
+    return engine, traffic, random, now_ms
+
+
+@pytest.mark.row("LIFE-06")
+@pytest.mark.parametrize("seed", range(4))
+def test_a_loaded_engine_goes_on_as_the_one_that_was_dumped(seed: int) -> None:
+    engine, traffic, random, now_ms = busy(seed)
+    loaded = Engine(through_json(engine.state))
+    assert loaded.digest() == engine.digest()
+    invariants.check(loaded.state)
+    for _ in range(100):
+        now_ms += random.choice(STEPS_MS)
+        assert loaded.next_deadline_ms() == engine.next_deadline_ms()
+        for command in (Tick(), traffic.any(random, now_ms)):
+            assert loaded.execute(command, now_ms) == engine.execute(command, now_ms)
+        assert loaded.digest() == engine.digest()
+
+
+def test_an_empty_state_is_empty_again() -> None:
+    assert Engine(through_json(State())).digest() == Engine().digest()
+
+
+def test_everything_of_the_world_is_kept(desk: Desk) -> None:
+    desk.do(AdjustClock(offset_ms=5_000, frozen_at_ms=START_MS))
+    desk.do(IssueApiKey(account=ALICE, key_digest=number(32, "key")))
+    desk.rest()
+    state = through_json(desk.engine.state)
+    before = desk.engine.state
+    for name in (
+        "rules",
+        "leagues",
+        "teams",
+        "fixtures",
+        "markets",
+        "markets_of",
+        "main_lines",
+        "closed",
+        "order_count",
+    ):
+        assert getattr(state, name) == getattr(before, name), name
+    assert (state.clock_offset_ms, state.clock_frozen_at_ms) == (5_000, START_MS)
+    (key_owner,) = state.api_keys()
+    assert (key_owner.address, key_owner.api_key_digest) == (ALICE, number(32, "key"))
+
+
+def test_a_clock_that_was_moved_and_moved_back_weighs_as_if_it_never_was(desk: Desk) -> None:
+    before = desk.engine.digest()
+    desk.do(AdjustClock(offset_ms=5_000, frozen_at_ms=START_MS))
+    assert desk.engine.digest() != before
+    desk.do(AdjustClock(offset_ms=0, frozen_at_ms=None))
+    assert desk.engine.digest() == before
+    desk.reload()
+
+
+def test_orders_keep_their_place_in_the_book_and_their_history(desk: Desk) -> None:
+    orders = [desk.rest(odds=odds) for odds in (50, 60, 50, 60)]
+    desk.wait(1)
+    book = desk.book()
+    desk.reload()
+    assert desk.book() == book == hashes(orders[1], orders[3], orders[0], orders[2])
+    assert [one.accepted_at_ms for one in desk.engine.state.orders.values()] == [START_MS] * 4
+
+
+@pytest.mark.parametrize("state", [OrderState.HELD, OrderState.SUSPENDED])
+def test_orders_that_are_alive_but_not_on_the_book_stay_so(desk: Desk, state: OrderState) -> None:
+    order = desk.order()
+    image = snapshot.OrderImage(order, 1, 1, START_MS, START_MS + 5, state, 2, 3)
+    sections = [*dump(desk.engine.state), OrderSection([image])]
+    loaded = load(sections)
+    (kept,) = loaded.orders.values()
+    assert (kept.state, kept.fill_amount, kept.pending_fill_amount) == (state, 2, 3)
+    assert len(loaded.books[A][USDC.address]) == 0
+    assert loaded.accounts[ALICE].exposure(USDC.address, A) == 0
+    invariants.check(_counted(loaded))
+    assert Engine(load(dump(loaded))).digest() == Engine(loaded).digest()
+
+
+def _counted(state: State) -> State:
+    state.order_count = len(state.orders)
+    return state
+
+
+def test_orders_in_a_token_that_the_rules_have_dropped_are_loaded(desk: Desk) -> None:
+    """A venue used to be unable to start once its configuration no longer named the token of a resting order."""
+    desk.fund(ALICE, 100, WSX)
+    order = desk.rest(token=WSX)
+    desk.do(ConfigureVenue(rules=msgspec.structs.replace(RULES, tokens=(USDC,))))
+    desk.reload()
+    assert desk.resting() == hashes(order)
+    assert desk.do(desk.cancel(ALICE, order)).ended == {order.order_hash: OrderState.CANCELLED}
+
+
+def test_long_lists_are_cut_into_sections(monkeypatch: pytest.MonkeyPatch, desk: Desk) -> None:
+    monkeypatch.setattr(snapshot, "CHUNK_SIZE", 4)
+    desk.fund(ALICE, 1_000)
+    for _ in range(9):
+        desk.do(desk.cancel(ALICE, desk.rest()))
+    desk.place(*(desk.order() for _ in range(10)))
+    sections = list(dump(desk.engine.state))
+    assert [len(one.orders) for one in sections if isinstance(one, OrderSection)] == [4, 4, 2]
+    assert [len(one.order_hashes) for one in sections if isinstance(one, ClosedSection)] == [128, 128, 32]
+    assert [len(one.requests) for one in sections if isinstance(one, ReplaySection)] == [4, 4, 1]
+    desk.reload()

@@ -1,0 +1,237 @@
+"""Configuration: precedence, what is refused and how, and what a real venue must not have."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from overround.config import (
+    SANDBOX_ADMIN_TOKEN,
+    SANDBOX_TOKEN_SECRET,
+    Config,
+    ConfigError,
+    check_for_serving,
+    load,
+)
+from overround.protocols.sx.profile import PROFILES
+
+STRONG = {
+    "OVERROUND_TOKENS__SECRET": "7b1d0c6f2e9a48d3b5f60718293a4b5c",
+    "OVERROUND_ADMIN__TOKEN": "3f9c2b7a1e8d4605",
+    "OVERROUND_DATA__DIR": "/var/lib/overround",
+}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A place for a configuration file."""
+    return tmp_path / "venue.toml"
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("OVERROUND_")]:
+        monkeypatch.delenv(name)
+
+
+def _set(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> None:
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+
+
+# ---- where values come from ----------------------------------------------------------------------------------------
+
+
+def test_defaults_need_nothing() -> None:
+    config = load(None)
+    assert (config.server.host, config.server.port) == ("127.0.0.1", 8080)
+    assert config.data.dir is None
+
+
+def test_flags_win_over_the_environment_which_wins_over_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text("[server]\nhost = 'file'\nport = 1\nbody_bytes_max = 4096\n")
+    assert (load(file).server.host, load(file).server.port) == ("file", 1)
+    _set(monkeypatch, {"OVERROUND_SERVER__PORT": "2", "OVERROUND_SERVER__HOST": "environment"})
+    assert (load(file).server.host, load(file).server.port) == ("environment", 2)
+    config = load(file, {"server": {"port": 3}})
+    # Key by key: what a stronger source leaves out comes from the next one.
+    assert (config.server.host, config.server.port, config.server.body_bytes_max) == ("environment", 3, 4096)
+
+
+def test_names_in_the_environment_may_have_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("overround_server__port", "2")
+    assert load(None).server.port == 2
+
+
+def test_every_key_can_be_set_in_a_file_and_in_the_environment(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Config().model_dump(mode="json")
+    plain["tokens"]["secret"] = plain["admin"]["token"] = "s" * 40
+    plain["data"]["dir"] = "/tmp/x"
+    plain["sx"] |= {
+        name: getattr(PROFILES["toronto"], name) for name in plain["sx"] if hasattr(PROFILES["toronto"], name)
+    }
+    plain["sx"] |= {"profile": "toronto", "chain_id": 7}
+    plain["realtime"]["channels_without_namespace"] = {}
+    lines = []
+    for section, values in plain.items():
+        lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
+    file.write_text("\n".join(lines))
+    from_file = load(file)
+    for section, values in plain.items():
+        for key, value in values.items():
+            text = value if isinstance(value, str) else json.dumps(value)
+            monkeypatch.setenv(f"OVERROUND_{section.upper()}__{key.upper()}", text)
+    assert load(None).model_dump() == from_file.model_dump()
+
+
+# ---- what is refused -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[server]\nprot = 1\n", "server.prot: there is no such key"),
+        ("[servr]\nport = 1\n", "servr: there is no such key"),
+        ("port = 1\n", "port: there is no such key"),
+        ("[server]\nport = 65536\n", "server.port: Input should be less than or equal to 65535"),
+        ("[server]\nport = 'http'\n", "server.port: Input should be a valid integer"),
+        ("[server]\nheader_timeout_s = nan\n", "server.header_timeout_s: Input should be a finite number"),
+        ("[server]\nshutdown_grace_s = inf\n", "server.shutdown_grace_s: Input should be a finite number"),
+        ("[data]\nsnapshot_records = 0\n", "data.snapshot_records: Input should be greater than or equal to 1"),
+        ("[sx]\nprofile = 'mainet'\n", "sx.profile: Input should be 'mainnet' or 'toronto'"),
+        ("[sx]\nusdc = '0x12'\n", "sx.usdc: "),
+        ("[sx]\nusdc = '0x6629Ce1Cf35Cc1329ebB4F63202F3f197b3F050b'\n", "sx.usdc: "),
+        ("[realtime.namespaces.x]\nhistroy_size = 1\n", "realtime.namespaces.x.histroy_size: there is no such key"),
+        ("server = 1\n", "server: "),
+        ("[server\n", "is no TOML"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(file: Path, text: str, complaint: str) -> None:
+    file.write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        load(file)
+    assert complaint in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_everything_that_is_wrong_is_named_at_once(file: Path) -> None:
+    file.write_text("[server]\nport = -1\nhots = 'x'\n[log]\nlevel = 'loud'\n")
+    with pytest.raises(ConfigError) as refused:
+        load(file)
+    assert [line.partition(":")[0] for line in str(refused.value).splitlines()] == [
+        "server.port",
+        "server.hots",
+        "log.level",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("OVERROUND_SERVER__PROT", "1", "server.prot: there is no such key"),
+        ("OVERROUND_SERVR__PORT", "1", "OVERROUND_SERVR__PORT: there is no such section"),
+        ("OVERROUND_SERVER__PORT", "", "server.port: Input should be a valid integer"),
+        ("OVERROUND_SERVER", "8080", "server: "),
+        ("OVERROUND_SERVER", "no json", "the environment cannot be read: "),
+    ],
+)
+def test_a_wrong_variable_is_named(name: str, value: str, complaint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: a misspelt section was ignored in silence, and text that is no JSON ended in a traceback."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=complaint):
+        load(None)
+
+
+def test_variables_of_others_are_none_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An orchestrator sets such ones by itself for a service of this name."""
+    monkeypatch.setenv("OVERROUND_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("OVERROUND_PORT_8080_TCP", "tcp://10.0.0.1:8080")
+    assert load(None).server.port == 8080
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"the configuration file .*venue\.toml does not exist"):
+        load(file)
+    with pytest.raises(ConfigError, match="does not exist"):
+        load(tmp_path)
+    file.write_bytes(b"[server]\nhost = '\xff'\n")
+    with pytest.raises(ConfigError, match="is no TOML"):
+        load(file)
+
+
+def test_a_complaint_never_shows_a_secret(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text('[tokens]\nsecret = ["very-secret"]\n[admin]\ntoken = { value = "very-secret" }\n')
+    with pytest.raises(ConfigError) as refused:
+        load(file)
+    assert "very-secret" not in str(refused.value)
+    monkeypatch.setenv("OVERROUND_TOKENS", "very-secret")
+    with pytest.raises(ConfigError) as refused:
+        load(None)
+    assert "very-secret" not in str(refused.value)
+
+
+# ---- what a real venue must not have -------------------------------------------------------------------------------
+
+
+def test_a_good_configuration_may_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    _set(monkeypatch, STRONG)
+    check_for_serving(load(None))
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"OVERROUND_DATA__DIR": None}, "data.dir: a venue needs a data folder"),
+        ({"OVERROUND_TOKENS__SECRET": None}, "tokens.secret: a random secret of at least 32 bytes is needed"),
+        ({"OVERROUND_TOKENS__SECRET": "too-short-but-varied-0123456789"}, "tokens.secret: a random secret"),
+        ({"OVERROUND_TOKENS__SECRET": "ab" * 40}, "tokens.secret: a random secret"),
+        ({"OVERROUND_TOKENS__SECRET": SANDBOX_TOKEN_SECRET}, "tokens.secret: this is the sandbox's secret"),
+        ({"OVERROUND_ADMIN__TOKEN": None}, "admin.token: a random token of at least 16 characters is needed"),
+        ({"OVERROUND_ADMIN__TOKEN": "short-0123456"}, "admin.token: a random token"),
+        ({"OVERROUND_ADMIN__TOKEN": "a" * 40}, "admin.token: a random token"),
+        ({"OVERROUND_ADMIN__TOKEN": SANDBOX_ADMIN_TOKEN}, "admin.token: this is the sandbox's token"),
+        ({"OVERROUND_REALTIME__INSECURE": "true"}, "realtime.insecure: this is for tests only"),
+        ({"OVERROUND_REALTIME__TOKENS_WITHOUT_KEY": "true"}, "realtime.tokens_without_key: this is for tests only"),
+    ],
+)
+def test_what_may_not_serve(change: dict[str, str | None], complaint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    merged: dict[str, Any] = STRONG | change
+    _set(monkeypatch, {name: value for name, value in merged.items() if value is not None})
+    with pytest.raises(ConfigError) as refused:
+        check_for_serving(load(None))
+    assert str(refused.value).startswith(complaint)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_all_that_may_not_serve_is_named_at_once() -> None:
+    with pytest.raises(ConfigError) as refused:
+        check_for_serving(load(None))
+    assert [line.partition(":")[0] for line in str(refused.value).splitlines()] == [
+        "data.dir",
+        "tokens.secret",
+        "admin.token",
+    ]
+
+
+# ---- profiles ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_profile_alone_is_the_profile(name: str) -> None:
+    assert load(None, {"sx": {"profile": name}}).sx.resolved() == PROFILES[name]
+
+
+def test_what_is_set_lies_on_top_of_the_profile(file: Path) -> None:
+    file.write_text("[sx]\nprofile = 'toronto'\nchain_id = 31337\nodds_ladder_step = 0\nmaker_minimum_usdc = 1\n")
+    resolved = load(file).sx.resolved()
+    assert (resolved.chain_id, resolved.odds_ladder_step, resolved.maker_minimum_usdc) == (31337, 0, 1)
+    assert resolved.usdc == PROFILES["toronto"].usdc
+
+
+def test_an_address_may_come_in_lower_case(file: Path) -> None:
+    file.write_text(f"[sx]\nusdc = '{PROFILES['mainnet'].usdc.lower()}'\n")
+    assert load(file).sx.usdc == PROFILES["mainnet"].usdc
