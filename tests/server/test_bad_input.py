@@ -404,7 +404,7 @@ def test_an_odd_path_is_not_found_or_refused(venue: World, everything: list[Oper
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "//", "/x", "/orders/", "/orders//new", "/ORDERS", "/orders/new/", "/admin", "/admin/", "/.env", "/*"]
+    "path", ["/x", "/index.html", "/orders/", "/orders//new", "/ORDERS", "/orders/new/", "/admin", "/admin/", "/.env", "/*"]
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_an_unknown_path_is_not_found_with_any_method(http: httpx.Client, path: str, method: str) -> None:

@@ -297,8 +297,8 @@ def test_nothing_behind_a_request_that_closes_the_connection_is_carried_out(
     first, body = place_body(world, CAROL)
     second, unwanted = place_body(world, CAROL)
     with Connection(sandbox) as connection:
-        connection.send(request("POST", "/orders/new", body, "Connection: close"))
-        connection.send(request("POST", "/orders/new", unwanted))
+        closing = request("POST", "/orders/new", body, "Connection: close")
+        connection.send(closing + request("POST", "/orders/new", unwanted))
         answer = connection.answer()
         assert answer.json["data"]["inserted"] == 1
         assert answer.headers["connection"] == "close"

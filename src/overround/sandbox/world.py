@@ -107,7 +107,12 @@ def describe(base_url: str, admin_token: str, views: Views) -> dict[str, Any]:
             for account in ACCOUNTS
         ],
         "fixtures": [
-            {"sportXeventId": one.fixture_id, "gameTime": one.game_time_s, "status": one.status.value}
+            {
+                "sportXeventId": one.fixture_id,
+                "gameTime": one.game_time_s,
+                "status": one.status.value,
+                "label": f"{one.team_one_name} vs {one.team_two_name}",
+            }
             for one in catalogue.fixtures.values()
         ],
         "markets": [
@@ -116,6 +121,7 @@ def describe(base_url: str, admin_token: str, views: Views) -> dict[str, Any]:
                 "sportXeventId": one.fixture_id,
                 "type": one.type,
                 "liveEnabled": catalogue.fixtures[one.fixture_id].live_enabled,
+                "label": f"{one.outcome_one_name} / {one.outcome_two_name}",
             }
             for one in catalogue.markets.values()
         ],

@@ -110,8 +110,7 @@ async def _serve(config: Config, folder: Path, *, is_sandbox: bool) -> None:
             await _furnish(venue)
         else:
             _refuse_sandbox_keys(venue)
-        host, port = listener.getsockname()[:2]
-        base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        base_url = _base_url(listener)
         app = build_app(venue, profile, config, base_url, is_sandbox=is_sandbox)
         server = VenueServer(_uvicorn_config(app, config), on_ready=lambda: _announce(base_url, venue))
         await server.serve(sockets=[listener])
@@ -208,6 +207,13 @@ def _listen(config: Config) -> socket.socket:
         listener.close()
         raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from None
     return listener
+
+
+def _base_url(listener: socket.socket) -> str:
+    """Where a client of this machine finds us; an address that stands for all of them is none that one can call."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _uvicorn_config(app: tuple[App, HttpLimits], config: Config) -> uvicorn.Config:

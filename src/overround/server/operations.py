@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from overround import __version__
 from overround.protocols import strict_json
 from overround.runtime.venue import Venue
 from overround.server.http import Request, Response
@@ -20,6 +21,14 @@ class OperationsRoutes:
         self._venue = venue
         self._metrics = metrics
         self._sandbox = sandbox
+
+    async def get_index(self, request: Request) -> Response:
+        """`GET /`: what this is, and where to go on."""
+        del request
+        links = {"docs": "/docs", "openapi": "/openapi.json", "health": "/healthz", "metrics": "/metrics"}
+        if self._sandbox is not None:
+            links["sandbox"] = "/sandbox"
+        return Response(strict_json.encode({"name": "Overround", "version": __version__, **links}))
 
     async def get_health(self, request: Request) -> Response:
         """`GET /healthz`: the process is alive and its loop turns."""

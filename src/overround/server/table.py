@@ -218,6 +218,7 @@ def operations_routes(
 ) -> list[Route]:
     """Health, metrics, documentation."""
     routes = [
+        Route("GET", "/", operations.get_index, "What this is", "operations", statuses=(200,)),
         Route("GET", "/healthz", operations.get_health, "The process is alive", "operations", statuses=(200,)),
         Route("GET", "/readyz", operations.get_readiness, "Commands are decided", "operations", statuses=(200,)),
         Route(

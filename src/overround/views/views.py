@@ -142,9 +142,7 @@ class Views:
             self._touch(before.terms)
             self.best_odds.remove(before.terms, record.time_ms)  # an update time may run ahead by a millisecond
         self._changes.orders.append(
-            OrderChange(
-                before.terms, event.state, event.fill_amount, event.pending_fill_amount, event.update_time_ms
-            )
+            OrderChange(before.terms, event.state, event.fill_amount, event.pending_fill_amount, event.update_time_ms)
         )
 
     def _touch(self, terms: NewOrder) -> None:
