@@ -12,7 +12,7 @@ BIN    := $(VENV)/bin
 PORT   ?= 8080
 HOST   ?= 127.0.0.1
 
-.PHONY: help setup run test check fmt lock bench clean
+.PHONY: help setup run test check fmt lock bench kill model clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -54,6 +54,14 @@ fmt: setup ## format and sort
 bench: setup ## measure against the limits of this machine (two cores, Linux); BENCH="signed-cancel" picks
 	@command -v cc gcc clang >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check ziglang
 	$(BIN)/python -m benchmarks $(BENCH)
+
+CYCLES ?= 250
+kill: setup ## kill -9 at random moments, CYCLES times; nothing acknowledged may be lost
+	KILL_CYCLES=$(CYCLES) $(BIN)/python -m pytest tests/durability/test_kill.py -s -p no:xdist --timeout=0
+
+STEPS ?= 200000
+model: setup ## the engine against its slow twin for STEPS random steps
+	OVERROUND_MODEL_STEPS=$(STEPS) $(BIN)/python -m pytest tests/properties/test_model.py -s -p no:xdist --timeout=0
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 lock: $(VENV)/.dev ## choose the newest allowed versions and write the lock files

@@ -12,6 +12,7 @@ import time
 from typing import Any, Final
 from uuid import uuid4
 
+import structlog
 from uvicorn.server import ServerState
 
 from overround import __version__
@@ -40,6 +41,8 @@ from overround.signing.address import AddressError, checksum_address, parse_addr
 
 MAKER_PREFIX: Final = "active_orders:"
 CLOSED_WITHOUT_CODE: Final = 3000  # internal: the socket is closed, nothing is said (centrifugo.md 15)
+
+_log = structlog.get_logger()
 
 
 def steady_now_ms() -> int:
@@ -161,9 +164,13 @@ class RealtimeSocket(WebSocket):
     def message(self, payload: bytes, is_text: bool) -> None:
         """Commands of the peer."""
         del is_text  # the framing was agreed in the handshake
-        if self._connection is not None and not self._closed:
+        if self._connection is None or self._closed:
+            return
+        try:
             self._owner.endpoint.receive(self._connection, payload, steady_now_ms())
-            self._owner.wake()
+        except Exception:  # it has ended with 3004, which its peer is still to hear
+            _log.exception("realtime_message_failed", client=self._connection.client)
+        self._owner.wake()
 
     def writable(self) -> None:
         """The transport takes more again."""
@@ -172,7 +179,7 @@ class RealtimeSocket(WebSocket):
     def flush(self) -> None:
         """Write what waits, as much as the transport takes; close when the connection has ended."""
         connection = self._connection
-        if connection is None or self._closed or self.gone:
+        if connection is None or self._closed or self.finished:
             return
         metrics = self._owner.metrics
         ended = connection.ended
@@ -203,7 +210,7 @@ class RealtimeSocket(WebSocket):
     def shutdown(self) -> None:
         """The server stops: clients are told to come back (3001)."""
         if self._connection is None:
-            self.transport.close()
+            self.close_quietly()
         else:
             self._connection.end(SHUTDOWN)
             self.flush()
@@ -213,7 +220,7 @@ class RealtimeSocket(WebSocket):
         drops = self._owner.metrics.drops
         drops[code] = drops.get(code, 0) + 1
         if code == CLOSED_WITHOUT_CODE:
-            self.transport.close()
+            self.close_quietly()
         else:
             self.send_close(code, reason)
 

@@ -32,8 +32,11 @@ class ConnectionTokens:
         self._clock = clock
 
     def issue(self, account: Address) -> str:
-        """A JWT whose subject is the checksummed address of the key's owner; nothing else is in it."""
-        now_s = self._clock.now_ms() // 1000
+        """A JWT whose subject is the checksummed address of the key's owner; nothing else is in it.
+
+        Its times have milliseconds: whole seconds could not tell whether the token or a new key came first (R6).
+        """
+        now_s = self._clock.now_ms() / 1000
         claims = {"sub": checksum_address(account), "iat": now_s, "exp": now_s + self._ttl_s}
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
 
@@ -62,7 +65,7 @@ class TokenVerifier:
         read = read_connection(claims, self._clock.now_ms(), self._rules)
         if isinstance(read, TokenProblem):
             return read
-        if not self._any_subject and self._is_revoked(read):
+        if not self._any_subject and self._is_revoked(read.user, claims.get("iat")):
             return TokenProblem.INVALID
         return _in_real_time(read, self._clock.now_ms(), now_ms)
 
@@ -95,16 +98,16 @@ class TokenVerifier:
             return None
         return decoded
 
-    def _is_revoked(self, claims: ConnectionClaims) -> bool:
+    def _is_revoked(self, user: str, issued_at_s: float | None) -> bool:
         """Whether the token is older than the account's current key (`spec/decisions.md` R6)."""
         try:
-            account = Address(parse_address(claims.user))
+            account = Address(parse_address(user))
         except AddressError:
             return True
-        issued_at_ms = self._accounts.key_issued_at_ms(account)
-        if issued_at_ms is None or claims.issued_at_ms is None:
+        key_issued_at_ms = self._accounts.key_issued_at_ms(account)
+        if key_issued_at_ms is None or issued_at_s is None:
             return True
-        return claims.issued_at_ms // 1000 < issued_at_ms // 1000
+        return round(issued_at_s * 1000) < key_issued_at_ms
 
 
 _Claims = TypeVar("_Claims", ConnectionClaims, SubscriptionClaims)

@@ -7,6 +7,7 @@ is written as ready-made frames: a publication is framed once for all its subscr
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import Any, Final
 
@@ -18,9 +19,12 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-CLOSE_TIMEOUT_S: Final = 5.0  # how long a peer has to answer our close frame
+CLOSE_TIMEOUT_S: Final = 5.0  # how long a peer has to agree that the connection ends
+PORTION_BYTES: Final = 1024  # fed to the core at once
+TURN_S: Final = 0.002  # how long one peer may be read before others have their turn: tiny frames are much work
 WRITE_HIGH_WATER_BYTES: Final = 256 * 1024  # what a transport buffers before it says stop
 _SUBPROTOCOL: Final = b"sec-websocket-protocol"
+_PONG: Final = 0x80 | Opcode.PONG  # the first byte of such a frame
 
 
 class UpgradeRequest:
@@ -50,10 +54,14 @@ class WebSocket(asyncio.Protocol):
     def __init__(self, server_state: ServerState, *, message_bytes_max: int) -> None:
         self._server_state = server_state
         self._core = ServerProtocol(max_size=message_bytes_max)
-        self._fragments: list[bytes] = []
+        self._unread = bytearray()  # what the peer sent and the core has not seen
+        self._fragments = bytearray()
+        self._is_text = False
+        self._pong = b""  # the newest that a peer who reads nothing is owed
         self._closing: asyncio.TimerHandle | None = None
         self.transport: Any = None
         self.paused = False
+        self.finished = False  # nothing is written any more
         self.gone = False
 
     # ---- for the HTTP protocol ------------------------------------------------------------------------------------
@@ -66,38 +74,39 @@ class WebSocket(asyncio.Protocol):
         for event in self._core.events_received():
             if isinstance(event, HandshakeRequest):
                 response = self._core.accept(event)
-                if subprotocol is not None and response.status_code == 101:
+                if response.status_code != 101:
+                    response.headers["Sec-WebSocket-Version"] = "13"  # what is spoken here (RFC 6455, 4.2.2)
+                elif subprotocol is not None:
                     response.headers["Sec-WebSocket-Protocol"] = Subprotocol(subprotocol)
                 self._core.send_response(response)
         transport.set_write_buffer_limits(high=WRITE_HIGH_WATER_BYTES)
         self._send_core()
         if self._core.state is State.OPEN:
             self.opened()
-        else:
-            transport.close()
 
     # ---- for asyncio ----------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Feed the core and act on whole messages."""
+        """Act on whole messages; who sends a flood of tiny frames is read a little at a time."""
         if self.gone:
             return
-        self._core.receive_data(data)
-        for event in self._core.events_received():
-            if isinstance(event, Frame):
-                self._take(event)
-        self._send_core()
-        if self._core.close_expected() and self._closing is None:
-            self._close_soon()
+        if not self._unread and len(data) <= PORTION_BYTES:
+            self._feed(data)
+        else:
+            self._unread += data
+            self._read_on()
 
     def eof_received(self) -> bool:
         """Half-open sockets are of no use."""
+        self.finished = True
+        self._close_soon()  # the transport waits for a peer who does not read; not for ever
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone, in whatever way."""
         del exc
-        self.gone = True
+        self.gone = self.finished = True
+        self._unread.clear()
         self._server_state.connections.discard(self)
         if self._closing is not None:
             self._closing.cancel()
@@ -110,6 +119,9 @@ class WebSocket(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The transport takes more."""
         self.paused = False
+        pong, self._pong = self._pong, b""
+        if pong:
+            self.write(pong)
         self.writable()
 
     # ---- for subclasses -------------------------------------------------------------------------------------------
@@ -130,8 +142,9 @@ class WebSocket(asyncio.Protocol):
         """The server stops."""
 
     def write(self, frames: bytes) -> None:
-        """Write ready-made frames."""
-        self.transport.write(frames)
+        """Write ready-made frames; after the end of the connection nothing is written."""
+        if not self.finished:
+            self.transport.write(frames)
 
     def send_close(self, code: int, reason: str) -> None:
         """Start closing: say why, then wait a while for the peer to agree."""
@@ -140,7 +153,34 @@ class WebSocket(asyncio.Protocol):
         self._send_core()
         self._close_soon()
 
+    def close_quietly(self) -> None:
+        """Close the socket without a word."""
+        self.finished = True
+        self.transport.close()
+        self._close_soon()
+
     # ---- inside ---------------------------------------------------------------------------------------------------
+
+    def _read_on(self) -> None:
+        """Feed what is unread, for a while; the rest waits for the next turn, and further bytes for it."""
+        turn_ends = time.perf_counter() + TURN_S
+        while self._unread:
+            portion = bytes(self._unread[:PORTION_BYTES])
+            del self._unread[:PORTION_BYTES]
+            self._feed(portion)
+            if self._unread and time.perf_counter() > turn_ends:
+                self.transport.pause_reading()
+                asyncio.get_running_loop().call_soon(self._read_on)
+                return
+        if not self.gone:
+            self.transport.resume_reading()
+
+    def _feed(self, data: bytes) -> None:
+        self._core.receive_data(data)
+        for event in self._core.events_received():
+            if isinstance(event, Frame):
+                self._take(event)
+        self._send_core()
 
     def _take(self, frame: Frame) -> None:
         if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
@@ -148,19 +188,32 @@ class WebSocket(asyncio.Protocol):
             if frame.fin:
                 self.message(bytes(frame.data), self._is_text)
             else:
-                self._fragments = [bytes(frame.data)]
+                self._fragments = bytearray(frame.data)
         elif frame.opcode is Opcode.CONT:
-            self._fragments.append(bytes(frame.data))
+            self._fragments += frame.data
             if frame.fin:
-                payload, self._fragments = b"".join(self._fragments), []
+                payload, self._fragments = bytes(self._fragments), bytearray()
                 self.message(payload, self._is_text)
 
     def _send_core(self) -> None:
+        """Write what the core answers. Who pings and reads nothing gets one pong for all (RFC 6455, 5.5.3)."""
         for chunk in self._core.data_to_send():
-            if chunk:
-                self.transport.write(chunk)
+            if not chunk:
+                self._finish()
+            elif self.paused and chunk[0] == _PONG:
+                self._pong = chunk
             else:
-                self.transport.close()
+                self.write(chunk)
+        if self._core.close_expected():
+            self._close_soon()
+
+    def _finish(self) -> None:
+        """Nothing more to say. The socket is closed when the peer has nothing more to say either: what we left unread
+        would turn into a reset, and a reset may overtake the reason that we gave."""
+        if not self.finished:
+            self.finished = True
+            self.transport.write_eof()
+            self._close_soon()
 
     def _close_soon(self) -> None:
         if self._closing is None and not self.gone:

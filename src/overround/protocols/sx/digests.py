@@ -8,6 +8,7 @@ the request carried, to the letter.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from overround.signing.eip191 import personal_digest
@@ -59,6 +60,9 @@ __all__ = [
 
 NOT_AVAILABLE = "N/A"
 """What clients sign for a display text that they do not show (`spec/sx.md` 4.4)."""
+
+SECONDS_CACHE_SIZE_MAX = 1_024
+"""Seconds whose struct hash is remembered."""
 
 _CANCEL_VERSION = "1.0"
 _FILL_NAME = "SX Bet"
@@ -229,8 +233,9 @@ def cancel_all_domain(chain_id: int, salt: bytes) -> bytes:
     return salted_domain("CancelAllOrdersSportX", _CANCEL_VERSION, chain_id, salt)
 
 
+@lru_cache(SECONDS_CACHE_SIZE_MAX)
 def cancel_all_struct(timestamp: int) -> bytes:
-    """Return the struct hash of a cancel of everything: unix seconds."""
+    """Return the struct hash of a cancel of everything: unix seconds. All cancels of a second share it."""
     return keccak256(_CANCEL_ALL + uint256_word(timestamp))
 
 

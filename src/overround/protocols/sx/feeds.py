@@ -24,6 +24,7 @@ from overround.views.catalogue import Catalogue
 from overround.views.changes import BestOddsChange, OrderChange
 
 UPDATES_MAX: Final = 100  # updates in one publication (6.10)
+UPDATES_BYTES_MAX: Final = 192 * 1024  # and their size: hubs and clients take 256 KiB and more
 
 BEST_ODDS: Final = "best_odds:global"
 MARKETS: Final = "markets:global"
@@ -61,8 +62,7 @@ def publications(
     """Everything that a record publishes, in a fixed order. `catalogue` must already show the record."""
     if orders:
         yield from _order_publications(orders, catalogue)
-    if prices:
-        yield Publication(BEST_ODDS, strict_json.encode([_best_odds(one, catalogue) for one in prices]))
+    yield from _arrays(BEST_ODDS, [strict_json.encode(_best_odds(one, catalogue)) for one in prices])
     yield from _world_publications(record, catalogue)
 
 
@@ -79,8 +79,19 @@ def _order_publications(orders: list[OrderChange], catalogue: Catalogue) -> Iter
         ):
             channels.setdefault(channel, []).append(update)
     for channel, updates in channels.items():
-        for start in range(0, len(updates), UPDATES_MAX):
-            yield Publication(channel, b"[" + b",".join(updates[start : start + UPDATES_MAX]) + b"]")
+        yield from _arrays(channel, updates)
+
+
+def _arrays(channel: str, elements: list[bytes]) -> Iterator[Publication]:
+    """All of the elements, in order, in as many publications as their bounds ask for."""
+    start = size = 0
+    for end, element in enumerate(elements):
+        if end - start == UPDATES_MAX or (end > start and size + len(element) > UPDATES_BYTES_MAX):
+            yield Publication(channel, b"[%b]" % b",".join(elements[start:end]))
+            start, size = end, 0
+        size += len(element) + 1
+    if elements:
+        yield Publication(channel, b"[%b]" % b",".join(elements[start:]))
 
 
 def order_update(change: OrderChange, fixture_id: str) -> wire.OrderUpdate:
@@ -124,9 +135,10 @@ def _world_publications(record: Record, catalogue: Catalogue) -> Iterator[Public
     markets = [event.market for event in record.events if isinstance(event, MarketCreated | MarketChanged)]
     if isinstance(record.command, UpdateFixture):  # its markets show the start and whether bets go on in play
         markets += catalogue.markets_of(record.command.fixture_id)
-    objects = [encode.market(one, catalogue.fixtures[FixtureId(one.fixture_id)]) for one in markets]
-    for start in range(0, len(objects), UPDATES_MAX):
-        yield Publication(MARKETS, strict_json.encode(objects[start : start + UPDATES_MAX]))
+    of = catalogue.fixtures
+    yield from _arrays(
+        MARKETS, [strict_json.encode(encode.market(one, of[FixtureId(one.fixture_id)])) for one in markets]
+    )
     for event in record.events:
         if isinstance(event, MainLineChanged):
             line = {
