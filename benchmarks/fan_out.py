@@ -12,7 +12,6 @@ while every connection has a socket of its own. A venue without any other cost w
 """
 
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,8 @@ from benchmarks.harness import (
     running_server,
     work_folder,
 )
-from benchmarks.sandbox import Guest, Poster, Sandbox, orders, visit
+from benchmarks.process import cpu_s, open_files
+from benchmarks.sandbox import Guest, Poster, orders, visit
 from benchmarks.websocket import SendLoop, Subscriber, Subscribers
 from overround.protocols.centrifugo import text_frame
 
@@ -39,7 +39,7 @@ POSTS_PER_S = 50
 WARM_UP_POSTS = 50
 OPEN_WAIT_MAX_S = 30.0
 PUSH_WAIT_MAX_S = 20.0
-_CPU_CLOCK_OF_PROCESS = 2  # the lowest three bits of such a clock's id (clock_getcpuclockid(3))
+SPARE_FILES = 256
 
 
 @dataclass(frozen=True)
@@ -58,18 +58,33 @@ class Round:
 
 def run(settings: Settings) -> Iterator[Figure]:
     """The figures of this benchmark."""
-    with work_folder() as folder, pinned(settings.cores.load), running_server(settings, folder) as server:
+    with (
+        open_files(SUBSCRIBERS + SPARE_FILES),
+        work_folder() as folder,
+        pinned(settings.cores.load),
+        running_server(settings, folder) as server,
+    ):
         sandbox = visit(server.host, server.port)
-        maker, followed, ignored = sandbox.guests[0], sandbox.markets[0], sandbox.markets[1]
-        everybody = [Subscriber(sandbox.token(maker), [f"order_book:market_{followed}"])] * SUBSCRIBERS
-        with (
-            Subscribers(server.host, server.port, settings.cores.load, everybody, folder / "followers") as followers,
-            Poster(server.host, server.port) as poster,
-        ):
+        maker, followed, ignored = sandbox.guests[0], *sandbox.markets[:2]
+        followers = followers_of(settings, server.port, sandbox.token(maker), f"order_book:market_{followed}", folder)
+        with followers, Poster(server.host, server.port) as poster:
             followers.open(OPEN_WAIT_MAX_S)
-            bench = Bench(settings, server, sandbox, maker, followed, ignored, poster, followers)
+            bench = Bench(settings, server, maker, followed, ignored, poster, followers)
             frame = bench.warm_up()
             yield from figures(bench.rounds(frame, folder), len(frame))
+
+
+def followers_of(settings: Settings, port: int, token: str, channel: str, folder: Path) -> Subscribers:
+    """All connections to one of the two servers, not open yet."""
+    everybody = [Subscriber(token, [channel])] * SUBSCRIBERS
+    return Subscribers(
+        "127.0.0.1", port, settings.cores.load, everybody, folder / f"followers-{port}", life_s(settings)
+    )
+
+
+def life_s(settings: Settings) -> float:
+    """More than all rounds may take: then the C programs end by themselves."""
+    return 120 + settings.rounds * (4 * settings.seconds + 2 * PUSH_WAIT_MAX_S)
 
 
 @dataclass
@@ -78,7 +93,6 @@ class Bench:
 
     settings: Settings
     server: Server
-    sandbox: Sandbox
     maker: Guest
     followed: str
     ignored: str
@@ -95,12 +109,10 @@ class Bench:
 
     def rounds(self, frame: bytes, folder: Path) -> list[Round]:
         """Alternate the phases. The server idles while the bare loop has its core, its followers connected."""
-        bare_everybody = [Subscriber("-", ["-"])] * SUBSCRIBERS
+        core, life = self.settings.cores.server, life_s(self.settings)
         with (
-            SendLoop(self.settings.cores.server, frame, folder / "frame") as loop,
-            Subscribers(
-                self.server.host, loop.port, self.settings.cores.load, bare_everybody, folder / "bare-followers"
-            ) as bare_followers,
+            SendLoop(core, frame, folder / "frame", SUBSCRIBERS, life) as loop,
+            followers_of(self.settings, loop.port, "-", "-", folder) as bare_followers,
         ):
             bare_followers.open(OPEN_WAIT_MAX_S)
             rounds = []
@@ -150,11 +162,6 @@ class Bench:
         if sent.sent != seen.pushes:
             raise BenchmarkError(f"the bare loop sent {sent}, but {seen} arrived")
         return sent.cpu_s
-
-
-def cpu_s(pid: int) -> float:
-    """Processor time of all threads of a process until now."""
-    return time.clock_gettime((~pid << 3) | _CPU_CLOCK_OF_PROCESS)
 
 
 def figures(rounds: list[Round], frame_size: int) -> Iterator[Figure]:

@@ -1,6 +1,7 @@
 """Drives ``load/ws_*.c``: many subscribers, the bare send loop, and what measures from post to push."""
 
 import json
+import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Self
 from benchmarks.harness import BUILD, SOURCES, BenchmarkError, built, pinned_command
 
 HEADER = "ws.h"
-LIFE_MAX_S = 900  # the programs end by themselves after that
+LIFE_S = 900.0  # the programs end by themselves after that
 OPENING_MAX = 256  # connections that a client opens at a time
 _GRACE_S = 30.0
 
@@ -20,7 +21,7 @@ def program(source: str) -> Path:
     """The program of a file in ``load/``, compiled anew also when the header that it shares is newer."""
     target = BUILD / Path(source).stem
     if target.exists() and target.stat().st_mtime < (SOURCES / HEADER).stat().st_mtime:
-        target.unlink()
+        os.utime(target, (0, 0))
     return built(source)
 
 
@@ -101,11 +102,19 @@ class Subscriber:
 class Subscribers(_Conversation):
     """Connections on a core of their own. They are all closed at the end."""
 
-    def __init__(self, host: str, port: int, core: int, subscribers: Sequence[Subscriber], file: Path) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        core: int,
+        subscribers: Sequence[Subscriber],
+        file: Path,
+        life_s: float = LIFE_S,
+    ) -> None:
         lines = (" ".join([one.token, *one.channels]) for one in subscribers)
         file.write_text("".join(f"{line}\n" for line in lines))
         address = [host, str(port), str(file)]
-        super().__init__(core, [str(program("ws_subscribers.c")), *address, str(OPENING_MAX), str(LIFE_MAX_S)])
+        super().__init__(core, [str(program("ws_subscribers.c")), *address, str(OPENING_MAX), str(life_s)])
 
     def open(self, within_s: float) -> Report:
         """Open every connection that is not, and subscribe, from where it stood if it was open before."""
@@ -146,9 +155,9 @@ class Sent:
 class SendLoop(_Conversation):
     """The C loop that sends one frame to everybody who connects; `port` is where it listens."""
 
-    def __init__(self, core: int, frame: bytes, file: Path) -> None:
+    def __init__(self, core: int, frame: bytes, file: Path, connections: int, life_s: float = LIFE_S) -> None:
         file.write_bytes(frame)
-        super().__init__(core, [str(program("ws_send_loop.c")), str(file), str(LIFE_MAX_S)])
+        super().__init__(core, [str(program("ws_send_loop.c")), str(file), str(connections), str(life_s)])
         word, _, port = self._read().partition(" ")
         if word != "ready":
             raise BenchmarkError(f"the send loop said {word} {port}")

@@ -15,8 +15,10 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #define NANOSECONDS 1000000000ull
+#define LIFE_MAX_S (24 * 3600)
 #define WS_HEADER_MAX 14                   /* bytes before a payload, mask included */
 #define WS_PAYLOAD_MAX (16 * 1024 * 1024u) /* of a frame that we are sent */
 #define WS_CONTROL_MAX 125                 /* payload of a control frame */
@@ -70,6 +72,16 @@ static inline void descriptors_allow(size_t count)
         fail("%zu descriptors are needed, %zu allowed", count, (size_t)limit.rlim_max);
 }
 
+/* End this process by SIGALRM after so many seconds, whatever it does then. */
+static inline void life_end_after(const char *seconds)
+{
+    double life = atof(seconds);
+
+    if (!(life >= 1 && life <= LIFE_MAX_S))
+        fail("a life of 1 to %d seconds", LIFE_MAX_S);
+    alarm((unsigned)life);
+}
+
 /* ---- text ---- */
 
 struct span {
@@ -109,9 +121,14 @@ static inline struct span file_read(const char *path)
 
 /* ---- JSON: find a member, walk an array; values are looked at in place ---- */
 
+static inline bool json_is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
 static inline const char *json_blank(const char *at, const char *end)
 {
-    while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
+    while (at < end && json_is_blank(*at))
         at++;
     return at;
 }
@@ -160,6 +177,17 @@ static inline const char *json_end(const char *at, const char *end)
     return depth == 0 ? at : NULL;
 }
 
+/* The value that begins at `at`, blanks before it aside; returns where it ends, NULL if it does not. */
+static inline const char *json_value(const char *at, const char *end, struct span *value)
+{
+    value->at = json_blank(at, end);
+    if ((at = json_end(value->at, end)) == NULL)
+        return NULL;
+    for (value->end = at; value->end > value->at && json_is_blank(value->end[-1]);)
+        value->end--; /* blanks behind a number or word */
+    return at;
+}
+
 /* The value of an object's member; false if there is none of that name. */
 static inline bool json_member(struct span object, const char *name, struct span *value)
 {
@@ -176,8 +204,7 @@ static inline bool json_member(struct span object, const char *name, struct span
         at = json_blank(at, end);
         if (at == end || *at != ':')
             return false;
-        value->at = json_blank(at + 1, end);
-        if ((at = value->end = json_end(value->at, end)) == NULL)
+        if ((at = json_value(at + 1, end, value)) == NULL)
             return false;
         if (span_is(key, name))
             return true;
@@ -195,11 +222,9 @@ static inline bool json_element(const char **at, const char *end, struct span *v
 
     if (from == end || (*from != '[' && *from != ','))
         return false;
-    value->at = json_blank(from + 1, end);
-    value->end = json_end(value->at, end);
-    if (value->end == NULL || value->end == value->at)
+    if ((from = json_value(from + 1, end, value)) == NULL || span_size(*value) == 0)
         return false;
-    *at = value->end;
+    *at = from;
     return true;
 }
 

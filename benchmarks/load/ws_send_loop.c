@@ -1,9 +1,9 @@
 /* The bare limit of fan-out: one loop of send() over many WebSocket connections.
  *
- *     ws_send_loop FRAME SECONDS
+ *     ws_send_loop FRAME CONNECTIONS SECONDS
  *
- * Listens on a port of 127.0.0.1 that it prints (`ready PORT`), upgrades whatever connects, grants
- * every connect and subscribe, and otherwise only sends, when told so on stdin:
+ * Listens on a port of 127.0.0.1 that it prints (`ready PORT`), upgrades whatever connects, up to
+ * CONNECTIONS, grants every connect and subscribe, and otherwise only sends, when told so on stdin:
  *
  *     send COUNT INTERVAL_US
  *
@@ -39,8 +39,8 @@ struct connection {
     char in[MESSAGE_MAX];
 };
 
-static struct connection *connections[CONNECTIONS_MAX];
-static size_t connections_count;
+static struct connection **connections;
+static size_t connections_count, connections_max;
 static struct span frame;
 static int poll_fd;
 
@@ -74,8 +74,8 @@ static void connections_accept(int listener)
     while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
         struct connection *connection = allocate(1, sizeof *connection);
 
-        if (connections_count == CONNECTIONS_MAX)
-            fail("more than %d connections", CONNECTIONS_MAX);
+        if (connections_count == connections_max)
+            fail("more than %zu connections", connections_max);
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         connection->fd = fd;
         connections[connections_count++] = connection;
@@ -200,11 +200,15 @@ int main(int argc, char **argv)
     static struct epoll_event events[EVENTS_MAX];
     int listener;
 
-    if (argc != 3 || atoi(argv[2]) < 1)
-        fail("usage: ws_send_loop FRAME SECONDS");
-    alarm((unsigned)atoi(argv[2]));
+    if (argc != 4)
+        fail("usage: ws_send_loop FRAME CONNECTIONS SECONDS");
+    connections_max = strtoul(argv[2], NULL, 10);
+    if (connections_max < 1 || connections_max > CONNECTIONS_MAX)
+        fail("1 to %d connections", CONNECTIONS_MAX);
+    connections = allocate(connections_max, sizeof *connections);
+    descriptors_allow(connections_max + 64);
+    life_end_after(argv[3]);
     frame = file_read(argv[1]);
-    descriptors_allow(1024);
     listener = listen_on_loopback();
     poll_fd = epoll_create1(EPOLL_CLOEXEC);
     watch(STDIN_FILENO, NULL);

@@ -580,20 +580,18 @@ static void events_serve(void)
 int main(int argc, char **argv)
 {
     struct epoll_event stdin_event = {.events = EPOLLIN};
-    double seconds;
 
     if (argc != 6)
         fail("usage: ws_subscribers HOST PORT FILE OPENING SECONDS");
     host = argv[1];
     port = argv[2];
     server = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
-    seconds = atof(argv[5]);
+    opening_max = strtoul(argv[4], NULL, 10);
     if (inet_pton(AF_INET, host, &server.sin_addr) != 1)
         fail("%s is not an IPv4 address", host);
-    if (atoi(argv[4]) < 1 || !(seconds >= 1 && seconds <= 3600))
-        fail("at least one connection at a time, 1 to 3600 seconds");
-    opening_max = (size_t)atoi(argv[4]);
-    alarm((unsigned)seconds);
+    if (opening_max < 1)
+        fail("at least one connection at a time");
+    life_end_after(argv[5]);
     connections_load(argv[3]);
     poll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (poll_fd < 0 || epoll_ctl(poll_fd, EPOLL_CTL_ADD, STDIN_FILENO, &stdin_event) != 0)

@@ -28,8 +28,8 @@ from overround.signing.address import checksum_address
 from overround.testing.ledger import Findings, Ledger
 from overround.testing.server import ServerFailed, ServerProcess, data_dir_arguments
 
-CYCLES_DEFAULT = 8
-CYCLES_PER_FOLDER = 8
+CYCLES_DEFAULT = 6
+CYCLES_PER_FOLDER = 6
 SNAPSHOT_RECORDS = 40
 ANSWERS_MAX = 160  # answered requests before a kill
 SENT_AGAIN = 3  # requests of earlier lives sent again after each restart

@@ -43,21 +43,20 @@ class Traffic:
         self._enough = asyncio.Event()
 
     async def run(self, base_url: str, end: Callable[[Traffic], Any]) -> None:
-        """Send traffic while the coroutine `end` runs, and until the server goes with it."""
+        """Send traffic while the coroutine `end` runs, at whose end the server must be gone."""
         async with httpx.AsyncClient(base_url=base_url, timeout=30) as http:
             clients = [asyncio.create_task(self._trade(http, maker)) for maker in MAKERS]
             clients.append(asyncio.create_task(self._operate(http)))
             try:
                 await end(self)
-            finally:
+            except BaseException:
                 for client in clients:
                     client.cancel()
-                results = await asyncio.gather(*clients, return_exceptions=True)
-            for result in results:
-                if not isinstance(result, httpx.TransportError | asyncio.CancelledError):
-                    raise AssertionError("a client ended by itself") from (
-                        result if isinstance(result, BaseException) else None
-                    )
+                raise
+            for result in await asyncio.gather(*clients, return_exceptions=True):
+                if not isinstance(result, httpx.TransportError):
+                    cause = result if isinstance(result, BaseException) else None
+                    raise AssertionError("a client ended by itself") from cause
 
     async def answers(self, count: int, then: Callable[[], object] = bool) -> None:
         """Wait until that many more requests were answered, and call `then` the moment the last answer is there."""

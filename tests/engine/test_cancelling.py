@@ -158,6 +158,10 @@ def test_the_window_is_measured_in_milliseconds(desk: Desk) -> None:
     desk.wait(0.001)
     assert desk.refusal(desk.cancel_all(ALICE, age_s=600)) is Rejection.TIMESTAMP_OUTSIDE_WINDOW
     assert desk.refusal(desk.cancel_all(ALICE, age_s=-60)) is None
+    desk.wait(0.998)
+    assert desk.refusal(desk.cancel_all(ALICE, age_s=-61)) is Rejection.TIMESTAMP_OUTSIDE_WINDOW
+    desk.wait(0.001)
+    assert desk.refusal(desk.cancel_all(ALICE, age_s=-60)) is None
 
 
 @pytest.mark.row("CAN-16")

@@ -11,9 +11,11 @@ from overround.journal.codec import SCHEMA_VERSION, decode_record, encode_record
 
 # As written by the first version. A change that cannot read these must raise SCHEMA_VERSION.
 RECORDS_OF_SCHEMA_1 = (
-    b'{"seq":9,"time_ms":1790000000009,"epoch":1,"command_id":"id-9","command":{"command":"CancelAll",'
-    b'"maker":"QkJCQkJCQkJCQkJCQkJCQkJCQkI=","digest":"ZGRkZGRkZGRkZGRkZGRkZGRkZGRkZGRkZGRkZGRkZGQ=",'
-    b'"timestamp_s":1790000000},"events":[]}',
+    (
+        b'{"seq":9,"time_ms":1790000000009,"epoch":1,"command_id":"id-9","command":{"command":"CancelAll",'
+        b'"maker":"QkJCQkJCQkJCQkJCQkJCQkJCQkI=","digest":"ZGRkZGRkZGRkZGRkZGRkZGRkZGRkZGRkZGRkZGRkZGQ=",'
+        b'"timestamp_s":1790000000},"events":[]}'
+    ),
 )
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,7 +20,7 @@ from overround.engine.engine import Engine
 from overround.engine.snapshot import AnySection, dump
 from overround.engine.state import State
 from overround.journal.memory import MemoryJournal
-from overround.journal.snapshots import FOLDER_NAME, KEPT, FeedSection, Footer, SnapshotStore
+from overround.journal.snapshots import FOLDER_NAME, KEPT, Footer, SnapshotStore
 from overround.runtime.recovery import Recovered, recover
 from overround.runtime.snapshotter import write_snapshot
 
@@ -184,7 +185,7 @@ def test_a_snapshot_that_goes_while_it_is_read_is_passed_over(
     newer = _snapshot(journal, store, 90)
     read = SnapshotStore.read
 
-    def drop_first(path: Path) -> Iterator[AnySection | FeedSection]:
+    def drop_first(path: Path) -> Iterator[Any]:
         if path == newer:
             path.unlink()
         return read(path)

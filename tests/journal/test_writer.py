@@ -35,7 +35,7 @@ def test_it_is_not_the_callers_thread_that_waits() -> None:
             super().append(records)
 
     writer = JournalWriter(Watched())
-    writer.submit(HISTORY, lambda error: threads.append(threading.current_thread()))
+    writer.submit(HISTORY, lambda _: threads.append(threading.current_thread()))
     writer.stop()
     assert threads[0] is threads[1] is not threading.current_thread()
     assert not threads[0].is_alive()

@@ -50,7 +50,7 @@ TOKENS: Final = tuple(
 )
 FIXTURES: Final = tuple(FixtureId(f"F{number}") for number in range(3))
 MARKETS: Final = tuple(MarketHash(_bytes(32, "market", number)) for number in range(5))
-STEPS_MS: Final = (*(0, 1, 250, 999, 1_000, 1_001, 2_000) * 4, 5_000, 5_000, 30_000, 599_999, 600_000)
+STEPS_MS: Final = (*(0, 0, 0, 1, 250, 999, 1_000, 1_001, 2_000) * 3, 5_000, 5_000, 30_000, 599_999, 600_000)
 
 _SIZES: Final = (1, 5, 10, 10, 20, 40, 50, 50, 60, 100, 101, 2**200)
 _ODDS: Final = (1, 25 * 10**18, 50 * 10**18, 50 * 10**18 + 1, 10**20 - 1)
@@ -68,6 +68,7 @@ class Traffic:
         self.posted: list[NewOrder] = []
         self.cancels: list[CancelOrders | CancelFixture | CancelAll] = []
         self._tokens = list(TOKENS)  # those that the venue supports
+        self._starts_s: list[int] = []  # of matches; some orders expire in the very second in which one begins
         self._keys = 0
         self.trading: Final[tuple[Kind, ...]] = (
             *(self.place,) * 8,
@@ -105,6 +106,7 @@ class Traffic:
             )
             for number, fixture_id in enumerate(FIXTURES)
         ]
+        self._starts_s += [fixture.game_time_s for fixture in fixtures]
         markets = [_market(market, FIXTURES[number % 3]) for number, market in enumerate(MARKETS[:4])]
         balances = [SetBalance(account=maker, token=TOKENS[0].address, amount=200) for maker in MAKERS[:3]]
         return [ConfigureVenue(rules=_rules(600, 60, 2)), *fixtures, *markets, *balances]
@@ -123,7 +125,10 @@ class Traffic:
         return PlaceOrders(orders=tuple(orders))
 
     def _order(self, random: Random, now_ms: int) -> NewOrder:
+        ahead_s = [second for second in self._starts_s if second * 1000 > now_ms]
         api_expiry = now_ms // 1000 + random.choice(_LIFETIMES_S)
+        if ahead_s and random.randrange(8) == 0:
+            api_expiry = random.choice(ahead_s)
         known = [order for order in self.posted if any(order.base_token == token.address for token in self._tokens)]
         if known and random.randrange(6) == 0:
             return msgspec.structs.replace(random.choice(known), api_expiry=api_expiry)
@@ -201,17 +206,20 @@ class Traffic:
             league_id=random.choice((None, None, 1, 7)),
             team_one_name=random.choice(("Home", "Here")),
             team_two_name=random.choice(("Away", "There", "Home")),
-            game_time_s=now_ms // 1000 + random.choice(_STARTS_IN_S),
+            game_time_s=self._start(random, now_ms),
             live_enabled=random.random() < 0.5,
             status_feed=random.random() < 0.3,
         )
 
+    def _start(self, random: Random, now_ms: int) -> int:
+        self._starts_s.append(now_ms // 1000 + random.choice(_STARTS_IN_S))
+        return self._starts_s[-1]
+
     def update_fixture(self, random: Random, now_ms: int) -> UpdateFixture:
         """Move its start, open or close it for betting in play, hand it to a status feed or to the clock."""
-        starts_in_s = random.choice((None, *_STARTS_IN_S))
         return UpdateFixture(
             fixture_id=random.choice((*FIXTURES, FixtureId("nowhere"))),
-            game_time_s=None if starts_in_s is None else now_ms // 1000 + starts_in_s,
+            game_time_s=self._start(random, now_ms) if random.random() < 0.8 else None,
             live_enabled=random.choice((None, True, False)),
             status_feed=random.choice((None, None, True, False)),
         )

@@ -36,6 +36,7 @@ class Image:
     """A snapshot, as bytes, and where in the journal it stands."""
 
     content: bytes
+    best_since: list[tuple[SideKey, int]]  # what views know and the engine does not
     seq: int
     time_ms: int
     digest: bytes
@@ -106,7 +107,8 @@ class Twins:
     def take_snapshot(self) -> None:
         """The state as JSON, to be recovered from later."""
         content = _encode(list(dump(self.engine.state)))
-        self.images.append(Image(content, self.journal.head.seq, self.now_ms, self.engine.digest()))
+        best_since = self.views.best_odds.since()
+        self.images.append(Image(content, best_since, self.journal.head.seq, self.now_ms, self.engine.digest()))
 
     def crash(self) -> None:
         """Everything but the journal is gone."""
@@ -122,6 +124,7 @@ class Twins:
         engine, views = Engine(load(_decode(image.content))), Views()
         assert engine.digest() == image.digest, "a snapshot does not load into the state that was dumped"
         views.seed(engine.state, seq=image.seq, time_ms=image.time_ms, digest=image.digest)
+        views.best_odds.restore(image.best_since)
         for record in self.journal.read(image.seq):
             assert engine.execute(record.command, record.time_ms) == record.events, record.command
             views.apply(record)
@@ -200,17 +203,10 @@ class Twins:
             assert [row.terms.order_hash for row in views.orders.of_market(market_hash)] == on_market
             for token in TOKENS:
                 for is_one in (True, False):
-                    wanted = model.best((market_hash, token.address, is_one))
-                    assert self._best(views, SideKey(market_hash, token.address, is_one)) == (
-                        wanted if views is self.fed else BestPrice(wanted.percentage_odds, 0)
-                    )
+                    found = views.best_odds.get(SideKey(market_hash, token.address, is_one))
+                    shown = BestPrice(found.percentage_odds, found.updated_at_ms) if found else BestPrice(None, 0)
+                    assert shown == model.best((market_hash, token.address, is_one))
         self._check_world_of(views)
-
-    def _best(self, views: Views, key: SideKey) -> BestPrice:
-        """A view that was seeded from a snapshot cannot know since when a price is the best one."""
-        found = views.best_odds.get(key)
-        since_ms = found.updated_at_ms if found and views is self.fed else 0
-        return BestPrice(found.percentage_odds if found else None, since_ms)
 
     def _check_world_of(self, views: Views) -> None:
         state, catalogue = self.engine.state, views.catalogue

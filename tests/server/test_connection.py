@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import select
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from overround.testing.accounts import ALICE, BOB, CAROL
 from overround.testing.server import ServerProcess
 from overround.testing.sx import hash_of, signed_cancel, signed_order
 
+pytestmark = pytest.mark.xdist_group("connection")  # one server for the module
+
 GET = request("GET", "/metadata")
 LIMIT = 2 * 1024 * 1024
 
@@ -25,9 +28,17 @@ LIMIT = 2 * 1024 * 1024
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server that waits for nobody."""
     file: Path = tmp_path_factory.mktemp("config") / "venue.toml"
+    file.write_text("[server]\nheader_timeout_s = 1\nbody_timeout_s = 1\nkeep_alive_s = 1\n")
+    with ServerProcess("--config", str(file)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with small bounds."""
+    file: Path = tmp_path_factory.mktemp("config") / "venue.toml"
     file.write_text(
-        "[server]\nheader_timeout_s = 0.3\nbody_timeout_s = 0.3\nkeep_alive_s = 0.6\nbody_bytes_max = 4096\n"
-        "url_bytes_max = 1024\nheader_bytes_max = 2048\nheaders_max = 10\n"
+        "[server]\nbody_bytes_max = 4096\nurl_bytes_max = 1024\nheader_bytes_max = 2048\nheaders_max = 10\n"
     )
     with ServerProcess("--config", str(file)) as server:
         yield server
@@ -169,31 +180,36 @@ def test_a_url_that_is_too_long_is_refused(sandbox: ServerProcess) -> None:
     assert_refusal(exchange(sandbox, request("GET", "/metadata?" + "x" * 132_000)), 414, "URI_TOO_LONG")
 
 
-def test_all_bounds_are_configured(hasty: ServerProcess) -> None:
-    assert_refusal(exchange(hasty, request("POST", "/orders/new", b" " * 4097)), 413, "PAYLOAD_TOO_LARGE")
-    assert_refusal(exchange(hasty, request("GET", "/metadata?" + "x" * 1024)), 414, "URI_TOO_LONG")
-    assert_refusal(exchange(hasty, request("GET", "/metadata", b"", "A: " + "x" * 2048)), 431, "HEADERS_TOO_LARGE")
-    assert_refusal(exchange(hasty, request("GET", "/metadata", b"", *["A: x"] * 10)), 431, "HEADERS_TOO_LARGE")
+def test_all_bounds_are_configured(narrow: ServerProcess) -> None:
+    assert_refusal(exchange(narrow, request("POST", "/orders/new", b" " * 4097)), 413, "PAYLOAD_TOO_LARGE")
+    assert_refusal(exchange(narrow, request("GET", "/metadata?" + "x" * 1024)), 414, "URI_TOO_LONG")
+    assert_refusal(exchange(narrow, request("GET", "/metadata", b"", "A: " + "x" * 2048)), 431, "HEADERS_TOO_LARGE")
+    assert_refusal(exchange(narrow, request("GET", "/metadata", b"", *["A: x"] * 10)), 431, "HEADERS_TOO_LARGE")
 
 
 # ---- slow clients --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        pytest.param(b"G", id="after a letter"),
-        pytest.param(b"GET /metadata HTTP/1.1\r\nHost:", id="in the headers"),
-        pytest.param(GET[:-2], id="before the end of the headers"),
-        pytest.param(request("POST", "/orders/new", b"x" * 100)[:-50], id="in the body"),
-        pytest.param(request("POST", "/orders/new", b"", "Transfer-Encoding: chunked") + b"5\r\nab", id="in a chunk"),
-    ],
-)
-def test_a_request_that_stops_arriving_is_told_so_and_cut_off(hasty: ServerProcess, data: bytes) -> None:
-    with Connection(hasty) as connection:
-        connection.send(data)
-        assert_refusal(connection.answer(), 408, "REQUEST_TIMEOUT")
-        assert connection.rest() == b""
+STOPS = {
+    "after a letter": b"G",
+    "in the headers": b"GET /metadata HTTP/1.1\r\nHost:",
+    "before the end of the headers": GET[:-2],
+    "in the body": request("POST", "/orders/new", b"x" * 100)[:-50],
+    "in a chunk": request("POST", "/orders/new", b"", "Transfer-Encoding: chunked") + b"5\r\nab",
+    "in a second request": GET + GET[:-2],
+}
+
+
+def test_a_request_that_stops_arriving_is_told_so_and_cut_off(hasty: ServerProcess) -> None:
+    with ExitStack() as stack:
+        connections = [stack.enter_context(Connection(hasty)) for _ in STOPS]
+        for connection, data in zip(connections, STOPS.values(), strict=True):
+            connection.send(data)
+        for connection, name in zip(connections, STOPS, strict=True):
+            if name == "in a second request":
+                assert connection.answer().status == 200
+            assert_refusal(connection.answer(), 408, "REQUEST_TIMEOUT")
+            assert connection.rest() == b""
 
 
 def test_a_request_that_trickles_in_is_cut_off_all_the_same(hasty: ServerProcess) -> None:
@@ -229,7 +245,7 @@ def test_an_idle_connection_is_closed_in_silence(hasty: ServerProcess) -> None:
 def test_a_request_that_begins_while_another_is_answered_has_its_own_deadline(tmp_path: Path) -> None:
     """The time of an idle connection is long; what began to arrive must not get it."""
     file = tmp_path / "venue.toml"
-    file.write_text("[server]\nheader_timeout_s = 0.2\nkeep_alive_s = 3600\n")
+    file.write_text("[server]\nheader_timeout_s = 1\nkeep_alive_s = 3600\n")
     with ServerProcess("--config", str(file)) as server, Connection(server) as connection:
         connection.send(GET + b"GET /metadata HTTP/1.1\r\n")
         assert connection.answer().status == 200

@@ -15,6 +15,8 @@ from overround import __version__
 from overround.testing.accounts import BOB
 from overround.testing.sx import signed_cancel, signed_order
 
+pytestmark = pytest.mark.xdist_group("documents")  # one server for the module
+
 HTTP_METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 JSON_TYPES = {"string", "integer", "number", "boolean", "array", "object", "null"}
 

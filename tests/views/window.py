@@ -35,6 +35,7 @@ class Window(Desk):
         """Views as a venue has them that starts from a snapshot of now."""
         views, last = Views(), self.records[-1]
         views.seed(self.engine.state, seq=last.seq, time_ms=last.time_ms, digest=self.engine.digest())
+        views.best_odds.restore(self.views.best_odds.since())
         return views
 
     def best(self, market_hash: MarketHash = A, *, one: bool = True) -> BestPrice | None:

@@ -19,6 +19,12 @@ _SUFFIX: Final = ".snapshot"
 _PARTIAL: Final = ".partial"
 
 
+class PriceSection(Section, frozen=True):
+    """Since when each side's best price is the best, as `BestOdds.since` gives it."""
+
+    since: list[tuple[tuple[bytes, bytes, bool], int]]
+
+
 class FeedSection(Section, frozen=True):
     """Positions and histories of all channels, as `Hub.snapshot` gives them."""
 
@@ -26,7 +32,7 @@ class FeedSection(Section, frozen=True):
 
 
 _encoder: Final = msgspec.json.Encoder()
-_decoder: Final = msgspec.json.Decoder(AnySection | FeedSection)
+_decoder: Final = msgspec.json.Decoder(AnySection | PriceSection | FeedSection)
 
 
 class Footer(msgspec.Struct, frozen=True):
@@ -47,7 +53,7 @@ class SnapshotStore:
 
     def write(
         self,
-        sections: Iterable[AnySection | FeedSection],
+        sections: Iterable[AnySection | PriceSection | FeedSection],
         *,
         seq: int,
         time_ms: int,
@@ -91,7 +97,7 @@ class SnapshotStore:
                 yield footer, path
 
     @staticmethod
-    def read(path: Path) -> Iterator[AnySection | FeedSection]:
+    def read(path: Path) -> Iterator[AnySection | PriceSection | FeedSection]:
         """The sections of a snapshot that `good` found."""
         with path.open("rb") as file:
             for line, is_last in _lines(file):

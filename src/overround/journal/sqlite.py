@@ -18,9 +18,11 @@ from overround.journal.journal import CommitUnknown, Fenced, Head, JournalDamage
 FILE_NAME: Final = "journal.db"
 LOG_NAME: Final = f"{FILE_NAME}-wal"
 FILES: Final = (LOG_NAME, f"{FILE_NAME}-shm", FILE_NAME)  # to be removed in this order: no log without its database
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS records (seq INTEGER PRIMARY KEY, payload BLOB NOT NULL, digest BLOB NOT NULL) STRICT;
+SQLITE_VERSION_MIN: Final = (3, 37)  # STRICT tables
+_SCHEMA: Final = f"""
+CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE records (seq INTEGER PRIMARY KEY, payload BLOB NOT NULL, digest BLOB NOT NULL) STRICT;
+INSERT INTO meta VALUES ('schema', {codec.SCHEMA_VERSION}), ('epoch', 1);
 """
 INSERT_ROWS_MAX: Final = 64  # rows of one statement, a power of two
 _INSERTS: Final = {
@@ -55,6 +57,9 @@ class SqliteJournal:
     def __init__(self, folder: Path, *, epoch: int = 1, size_max_bytes: int = 0, read_only: bool = False) -> None:
         self._path = folder / FILE_NAME
         self._epoch = epoch
+        if sqlite3.sqlite_version_info < SQLITE_VERSION_MIN:
+            wanted = ".".join(map(str, SQLITE_VERSION_MIN))
+            raise JournalUnavailable(f"SQLite {wanted} or newer is needed, this Python has {sqlite3.sqlite_version}")
         if not read_only:
             self._check_log()  # before SQLite makes its own sense of it
         with self._failures_named():
@@ -177,9 +182,11 @@ class SqliteJournal:
         self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what a crash left is folded: the log starts anew
         self._writer.execute("PRAGMA synchronous = FULL")
         self._writer.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-        self._writer.executescript(_SCHEMA)
-        self._writer.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (codec.SCHEMA_VERSION,))
-        self._writer.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', 1)")
+        (tables,) = self._writer.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if not tables:  # all or nothing: what has tables already has these, or is damaged
+            if self._writer.execute("PRAGMA page_count").fetchone() > (1,):
+                raise JournalDamaged(f"{self._path}: it holds something, but no journal can be seen")
+            self._writer.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
         self._writer.execute("INSERT OR IGNORE INTO meta VALUES ('identity', ?)", (secrets.randbits(48) | 1 << 47,))
         self._writer.execute("UPDATE meta SET value = ? WHERE name = 'epoch' AND value < ?", (self._epoch, self._epoch))
         if size_max_bytes:
@@ -187,11 +194,11 @@ class SqliteJournal:
             self._writer.execute(f"PRAGMA max_page_count = {max(1, size_max_bytes // page_bytes)}")
 
     def _check_schema(self) -> None:
-        row = self._writer.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
-        if row is None:
+        meta = dict(self._writer.execute("SELECT name, value FROM meta").fetchall())
+        if not meta.keys() >= {"schema", "epoch"}:
             raise JournalDamaged(f"{self._path}: this is no journal")
-        if row[0] != codec.SCHEMA_VERSION:
-            raise JournalDamaged(f"{self._path}: schema {row[0]}, this version reads {codec.SCHEMA_VERSION}")
+        if meta["schema"] != codec.SCHEMA_VERSION:
+            raise JournalDamaged(f"{self._path}: schema {meta['schema']}, this version reads {codec.SCHEMA_VERSION}")
 
     def _refuse_if_fenced(self) -> None:
         (epoch,) = self._writer.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
@@ -224,7 +231,7 @@ class SqliteJournal:
     def _failures_named(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
             kind = JournalUnavailable if code in _UNAVAILABLE else JournalDamaged
             raise kind(f"{self._path}: {error}") from error

@@ -2,7 +2,8 @@
 
 SQLite takes the first bad frame for the torn end of the last write, and drops it and all that follows without a word.
 But commits follow each other, each on the disk before the next begins: only the last one can be torn. Where more than
-one commit follows a bad frame, the frame was whole once, and acknowledged records would be lost with it.
+one commit follows a bad frame, the frame was whole once, and acknowledged records would be lost with it. What cannot be
+told is damage to the last commit, or to the very mark that ended the one before.
 """
 
 from __future__ import annotations

@@ -13,9 +13,10 @@ from overround.engine.engine import Engine
 from overround.engine.snapshot import AnySection, load
 from overround.engine.state import State
 from overround.journal.journal import Journal, JournalDamaged
-from overround.journal.snapshots import FeedSection, SnapshotStore
+from overround.journal.snapshots import FeedSection, PriceSection, SnapshotStore
 from overround.realtime import Hub
 from overround.runtime.feed import Feed, HubPublisher
+from overround.views.best_odds import SideKey
 from overround.views.views import Views
 
 
@@ -42,9 +43,11 @@ def recover(
     Raises JournalDamaged, also when a record is not what its command decides today.
     """
     with _collector_off():
-        state, seq, time_ms, hub = _restore(journal, snapshots, make_hub)
-        engine, views = Engine(state), Views()
-        views.seed(state, seq=seq, time_ms=time_ms, digest=engine.digest())
+        found = _restore(journal, snapshots, make_hub)
+        seq, time_ms, hub = found.seq, found.time_ms, found.hub
+        engine, views = Engine(found.state), Views()
+        views.seed(found.state, seq=seq, time_ms=time_ms, digest=engine.digest())
+        views.best_odds.restore(found.best_since)
         feed = Feed(views, HubPublisher(hub)) if hub is not None else None
         start = seq
         for record in islice(journal.read(seq), None if until is None else until - seq):
@@ -59,32 +62,46 @@ def recover(
     return Recovered(engine, views, seq, time_ms, seq - start, feed)
 
 
-def _restore(
-    journal: Journal, snapshots: SnapshotStore | None, make_hub: Callable[[], Hub] | None
-) -> tuple[State, int, int, Hub | None]:
-    """The state, seq, time and hub of the newest snapshot that can be used, or of the beginning."""
+class _Start(msgspec.Struct):
+    """Where recovery starts: a snapshot's contents, or the beginning."""
+
+    state: State
+    hub: Hub | None
+    seq: int = 0
+    time_ms: int = 0
+    best_since: list[tuple[SideKey, int]] = []
+
+
+def _restore(journal: Journal, snapshots: SnapshotStore | None, make_hub: Callable[[], Hub] | None) -> _Start:
+    """The newest snapshot that can be used, or the beginning."""
     for footer, path in snapshots.good(journal) if snapshots else ():
-        hub = make_hub() if make_hub else None
+        start = _Start(State(), make_hub() if make_hub else None, footer.seq, footer.time_ms)
         try:
-            state = load(_without_feed(SnapshotStore.read(path), hub))
-            if hub is not None and hub.cursor != footer.seq:
-                continue  # written without feeds: their offsets have to be counted from the beginning
+            start.state = load(_engine_sections(SnapshotStore.read(path), start))
         except Exception:
             # Dropped meanwhile, or written by a version of other shapes. A snapshot is only a shortcut: whatever is
             # wrong with one, the journal has it all.
             continue
-        if Engine(state).digest() == footer.state_digest:
-            return state, footer.seq, footer.time_ms, hub
-    return State(), 0, 0, make_hub() if make_hub else None
+        if start.hub is not None and start.hub.cursor != footer.seq:
+            continue  # written without feeds: their offsets have to be counted from the beginning
+        if Engine(start.state).digest() == footer.state_digest:
+            return start
+    return _Start(State(), make_hub() if make_hub else None)
 
 
-def _without_feed(sections: Iterator[AnySection | FeedSection], hub: Hub | None) -> Iterator[AnySection]:
-    """The engine's sections; the feeds' go to the hub."""
+def _engine_sections(
+    sections: Iterator[AnySection | PriceSection | FeedSection], start: _Start
+) -> Iterator[AnySection]:
+    """The engine's sections; those of views and feeds go where they belong."""
     for section in sections:
-        if not isinstance(section, FeedSection):
-            yield section
-        elif hub is not None:
-            hub.restore(section.hub)
+        match section:
+            case PriceSection():
+                start.best_since = [(SideKey(*key), since) for key, since in section.since]  # type: ignore[arg-type]
+            case FeedSection():
+                if start.hub is not None:
+                    start.hub.restore(section.hub)
+            case _:
+                yield section
 
 
 @contextmanager

@@ -138,6 +138,8 @@ h1 small { font-weight: 400; opacity: .6; font-size: 1rem; }
 h2 { margin-top: 2.5rem; text-transform: capitalize; }
 details { border-top: 1px solid var(--line); padding: .6rem 0; }
 summary { cursor: pointer; display: flex; gap: .8rem; align-items: baseline; flex-wrap: wrap; }
+summary::before { content: "\\25b8"; opacity: .5; }
+details[open] > summary::before { content: "\\25be"; }
 .method { font: 600 .8rem ui-monospace, monospace; min-width: 3.4rem; }
 .path { font-family: ui-monospace, monospace; }
 .what { opacity: .75; }

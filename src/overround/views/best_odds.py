@@ -61,6 +61,16 @@ class BestOdds:
         """An order left the book."""
         self._sides[side_key(terms)].remove(terms.percentage_odds, time_ms)
 
+    def since(self) -> list[tuple[SideKey, int]]:
+        """Since when each best price is the best: the one thing here that does not follow from the books."""
+        return [(key, side.updated_at_ms) for key, side in self._sides.items()]
+
+    def restore(self, since: list[tuple[SideKey, int]]) -> None:
+        """Take `since` over, into sides that were filled from the books."""
+        for key, updated_at_ms in since:
+            side = self._sides.setdefault(SideKey(*key), BestPrice())
+            side.updated_at_ms = updated_at_ms
+
     def get(self, key: SideKey) -> BestPrice | None:
         """The best price of a side; None if it never had an order."""
         return self._sides.get(key)

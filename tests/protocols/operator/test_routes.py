@@ -16,6 +16,8 @@ from overround.testing.accounts import ALICE
 from overround.testing.server import ServerProcess
 from overround.testing.sx import signed_order
 
+pytestmark = pytest.mark.xdist_group("operator")  # one server for the module
+
 UNKNOWN_HASH = "0x" + "ab" * 32
 FIXTURE: dict[str, Any] = {
     "sportId": 5,

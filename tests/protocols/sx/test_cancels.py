@@ -20,6 +20,8 @@ from overround.testing.accounts import ALICE
 from overround.testing.server import ServerProcess
 from overround.testing.sx import hash_of, signed_cancel, signed_order
 
+pytestmark = pytest.mark.xdist_group("sx cancels")  # one server for the module
+
 Body = dict[str, Any]
 UNKNOWN_HASH = "0x" + "ab" * 32
 PATHS = ("/orders/cancel/v2", "/orders/cancel/event", "/orders/cancel/all")

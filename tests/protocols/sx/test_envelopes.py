@@ -17,6 +17,8 @@ from overround.testing.accounts import ALICE, BOB, CAROL
 from overround.testing.server import ServerProcess
 from overround.testing.sx import hash_of, signed_cancel, signed_order
 
+pytestmark = pytest.mark.xdist_group("sx envelopes")  # one server for the module
+
 
 @pytest.fixture(scope="module")
 def lenient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:

@@ -19,6 +19,8 @@ from overround.testing.accounts import ALICE
 from overround.testing.server import ServerProcess
 from overround.testing.sx import hash_of, signed_cancel, signed_order
 
+pytestmark = pytest.mark.xdist_group("sx environment")  # one server for the module
+
 TORONTO = PROFILES["toronto"]
 
 

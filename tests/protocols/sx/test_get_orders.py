@@ -14,6 +14,8 @@ from tests.protocols.operating import MAINNET, Operator, address_of, new_account
 from overround.signing.account import LocalAccount
 from overround.testing.sx import hash_of, signed_cancel, signed_order
 
+pytestmark = pytest.mark.xdist_group("sx books")  # one server for the module
+
 UNKNOWN_HASH = "0x" + "ab" * 32
 
 

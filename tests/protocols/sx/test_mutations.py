@@ -16,6 +16,8 @@ from tests.protocols.operating import Operator, new_account
 from overround.signing.account import LocalAccount
 from overround.testing.sx import hash_of, signed_cancel, signed_order
 
+pytestmark = pytest.mark.xdist_group("sx mutations")  # one server for the module
+
 Json = dict[str, Any]
 
 PATHS = {

@@ -13,6 +13,8 @@ from tests.protocols.operating import Operator
 
 from overround.protocols.sx.reference import MARKET_TYPES
 
+pytestmark = pytest.mark.xdist_group("sx reference")  # one server for the module
+
 UNKNOWN_HASH = "0x" + "ab" * 32
 
 

@@ -19,6 +19,8 @@ from tests.protocols.sx.wallet import Wallet
 from overround.sandbox.accounts import PRIVATE_KEYS
 from overround.testing.server import ServerProcess
 
+pytestmark = pytest.mark.xdist_group("sx signatures")  # one server for the module
+
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 WALLET = Wallet(PRIVATE_KEYS[4])

@@ -16,6 +16,8 @@ from tests.protocols.operating import Operator, address_of, new_account
 from overround.config import SANDBOX_TOKEN_SECRET
 from overround.testing.server import ServerProcess
 
+pytestmark = pytest.mark.xdist_group("sx user")  # one server for the module
+
 PATH = "/user/realtime-token/api-key"
 
 

@@ -272,12 +272,10 @@ class Channels:
             return namespace
         if not namespace.presence:
             return errors.NOT_AVAILABLE
-        if not may_see_presence(
-            namespace,
-            self._session.user,
-            subscribed=self.has(channel),
-            insecure=self._setup.options.insecure,
-        ):
+        user, subscribed = self._session.user, self.has(channel)
+        by_rule = may_see_presence(namespace, user, subscribed=subscribed, insecure=self._setup.options.insecure)
+        # Who may not listen may not look at what was said either.
+        if not by_rule or not (subscribed or self._setup.hooks.may_subscribe(user, channel)):
             return errors.PERMISSION_DENIED
         return None
 
@@ -313,12 +311,10 @@ class Channels:
             return namespace
         if not namespace.has_history:
             return errors.NOT_AVAILABLE
-        if not may_read_history(
-            namespace,
-            self._session.user,
-            subscribed=self.has(channel),
-            insecure=self._setup.options.insecure,
-        ):
+        user, subscribed = self._session.user, self.has(channel)
+        by_rule = may_read_history(namespace, user, subscribed=subscribed, insecure=self._setup.options.insecure)
+        # Who may not listen may not look at what was said either.
+        if not by_rule or not (subscribed or self._setup.hooks.may_subscribe(user, channel)):
             return errors.PERMISSION_DENIED
         return None
 
