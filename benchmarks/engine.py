@@ -98,13 +98,13 @@ def measure(size: int) -> dict[str, float]:
 
 
 def seconds_to_execute(engine: Engine, commands: Iterator[PlaceOrders | CancelOrders]) -> float:
-    """The time that the engine takes, without that of making the commands: they come freshly decoded, in chunks."""
+    """CPU time of the engine, without that of making the commands: they come freshly decoded, in chunks."""
     seconds = 0.0
     while chunk := list(islice(commands, CHUNK)):
-        started = time.perf_counter()
+        started = time.process_time()
         for command in chunk:
             engine.execute(command, NOW_MS)
-        seconds += time.perf_counter() - started
+        seconds += time.process_time() - started
     return seconds
 
 

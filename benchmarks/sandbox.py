@@ -132,8 +132,9 @@ class Poster:
             raise BenchmarkError(f"POST {ORDERS_PATH}: {answer.status} {body[:300]!r}")
 
     def post_paced(self, batch: Sequence[SignedOrder], rate: float) -> None:
-        """Post them at that rate, or slower if the answers take longer."""
-        started = time.monotonic()
-        for number, order in enumerate(batch):
-            time.sleep(max(0.0, started + number / rate - time.monotonic()))
+        """Post them at that rate; none comes closer to the one before, however late that was."""
+        due = time.monotonic()
+        for order in batch:
+            time.sleep(max(0.0, due - time.monotonic()))
+            due = time.monotonic() + 1 / rate
             self.post(order)

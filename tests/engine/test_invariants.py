@@ -22,7 +22,7 @@ def more_exposure(state: State) -> None:
 
 
 def less_orders_on_the_account(state: State) -> None:
-    state.accounts[ALICE].positions[USDC.address][A].orders.pop()
+    state.accounts[ALICE].positions[USDC.address][A].orders.popitem()
 
 
 def an_order_off_the_book(state: State) -> None:
@@ -31,7 +31,9 @@ def an_order_off_the_book(state: State) -> None:
 
 def a_better_price_at_the_end(state: State) -> None:
     side = state.books[A][USDC.address].side(first(state).side)
-    side._orders.reverse()
+    list(side)  # as a taker would see it
+    assert side._sorted is not None
+    side._sorted.reverse()
 
 
 def another_state(state: State) -> None:

@@ -22,6 +22,8 @@ from tests.properties.twins import Twins
 from overround.engine.engine import Engine
 from overround.journal.sqlite import SqliteJournal
 
+pytestmark = pytest.mark.xdist_group("interpreters")  # one workload for all
+
 SEED = 20_260_301
 COMMANDS = 1_500
 BATCH = 100
@@ -69,7 +71,6 @@ def test_the_workload_leaves_something_to_weigh(workload: Workload) -> None:
 
 @pytest.mark.row("LIFE-06")
 @pytest.mark.timeout(600)  # the first time, dependencies are installed
-@pytest.mark.xdist_group("interpreters")
 @pytest.mark.parametrize("version", [one for one in interpreters.SUPPORTED if one != interpreters.CURRENT])
 def test_another_python_comes_to_the_same_state(workload: Workload, version: str) -> None:
     interpreter = interpreters.find(version)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator
-from operator import attrgetter
-from typing import Final
 
 import msgspec
 
@@ -13,16 +10,13 @@ from overround.engine.fixed_odds import Book
 from overround.engine.order import Order
 from overround.engine.types import Address, MarketHash
 
-SCANNED_MAX: Final = 64  # orders of one position that are faster to scan than to bisect
-_number = attrgetter("number")
-
 
 class Position(msgspec.Struct, gc=False):
     """One account's live orders on one market in one token. A maker has thousands of these: it is kept small."""
 
     book: Book  # of this market and token
     exposure: int = 0  # what its open orders may still cost, both outcomes added up (spec/sx.md 7.6)
-    orders: list[Order] = msgspec.field(default_factory=list)  # in the order of acceptance
+    orders: dict[int, Order] = msgspec.field(default_factory=dict)  # by number, in the order of acceptance
 
     def enter_book(self, order: Order) -> None:
         """The order became open: it can be matched, and counts."""
@@ -33,15 +27,6 @@ class Position(msgspec.Struct, gc=False):
         """Undo `enter_book`; call it before the order changes."""
         self.book.remove(order)
         self.exposure -= order.remaining
-
-    def release(self, order: Order) -> None:
-        """Drop an order that reached a final state."""
-        if len(self.orders) <= SCANNED_MAX:
-            self.orders.remove(order)
-            return
-        place = bisect_left(self.orders, order.number, key=_number)
-        assert self.orders[place] is order, "the account and the registry disagree"
-        del self.orders[place]
 
 
 class Account:
@@ -70,10 +55,10 @@ class Account:
         """Every order that is not in a final state, market by market."""
         for markets in self.positions.values():
             for position in markets.values():
-                yield from position.orders
+                yield from position.orders.values()
 
     def live_orders_of(self, market_hash: MarketHash) -> Iterator[Order]:
         """Its live orders on one market, token by token."""
         for markets in self.positions.values():
             if position := markets.get(market_hash):
-                yield from position.orders
+                yield from position.orders.values()

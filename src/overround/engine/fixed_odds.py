@@ -2,60 +2,54 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator
-from typing import Final
 
 from overround.engine.order import Order
 from overround.engine.types import Side
 
-# Keys order a side by odds, then by time priority, in one integer: the higher, the earlier it is matched.
-_PRIORITY_BITS: Final = 64
-_PRIORITY_MAX: Final = 2**_PRIORITY_BITS - 1
-
-
-def _key(order: Order) -> int:
-    return (order.terms.percentage_odds << _PRIORITY_BITS) + (_PRIORITY_MAX - order.priority)
-
 
 class BookSide:
-    """Orders whose makers back the same outcome, worst first: the best price, then the earliest, is at the end.
+    """Orders whose makers back the same outcome.
 
-    Two parallel sorted lists cost 16 bytes and one integer an order; a list insert moves memory at gigabytes a
-    second, so a side of 100,000 orders still inserts in tens of microseconds.
+    Orders come and go far more often than somebody fills, so they are kept by priority in a dict, at the cost of one
+    entry, and put into price-time order when that is asked for: a side of 1,000 orders takes half a millisecond, once
+    between two changes.
     """
 
-    __slots__ = ("_keys", "_orders")
+    __slots__ = ("_orders", "_sorted")
 
     def __init__(self) -> None:
-        self._keys: list[int] = []
-        self._orders: list[Order] = []
+        self._orders: dict[int, Order] = {}  # by priority, which no two orders share
+        self._sorted: list[Order] | None = None
 
     def add(self, order: Order) -> None:
         """Rest an order at its price, behind those of the same price with an earlier priority."""
-        key = _key(order)
-        place = bisect_left(self._keys, key)
-        self._keys.insert(place, key)
-        self._orders.insert(place, order)
+        self._orders[order.priority] = order
+        self._sorted = None
 
     def remove(self, order: Order) -> None:
         """Take an order off; it must be on this side."""
-        place = bisect_left(self._keys, _key(order))
-        assert self._orders[place] is order, "the book and the registry disagree"
-        del self._keys[place]
-        del self._orders[place]
+        found = self._orders.pop(order.priority, None)
+        assert found is order, "the book and the registry disagree"
+        self._sorted = None
 
     @property
     def best(self) -> Order | None:
         """The order that a taker would be matched with first."""
-        return self._orders[-1] if self._orders else None
+        return next(iter(self), None)
 
     def __iter__(self) -> Iterator[Order]:
         """Best price first, then time priority."""
-        return reversed(self._orders)
+        if self._sorted is None:
+            self._sorted = sorted(self._orders.values(), key=_price_time)
+        return iter(self._sorted)
 
     def __len__(self) -> int:
         return len(self._orders)
+
+
+def _price_time(order: Order) -> tuple[int, int]:
+    return -order.terms.percentage_odds, order.priority
 
 
 class Book:

@@ -46,7 +46,7 @@ def _check_positions(state: State) -> None:
     }
     assert found.keys() == expected.keys(), "accounts index other markets than the registry"
     for key, orders in expected.items():
-        assert found[key].orders == orders, "an account indexes other orders than the registry"
+        assert list(found[key].orders.values()) == orders, "an account indexes other orders than the registry"
         exposure = sum(order.remaining for order in orders if order.state is OrderState.OPEN)
         assert found[key].exposure == exposure, "exposure is not the sum over open orders"
 

@@ -130,7 +130,7 @@ class State:
         self._share(account, terms)
         self.orders[terms.order_hash] = order
         position = order.position = self._position(account, terms)
-        position.orders.append(order)
+        position.orders[order.number] = order
         self.expiry.add(order)
         self.weights.orders += order_weight(order)
         if order.state is OrderState.OPEN:
@@ -174,11 +174,9 @@ class State:
     def _end(self, position: Position, order: Order) -> None:
         """The order reached a final state: nothing but its hash is remembered."""
         terms = order.terms
-        orders = position.orders
-        if len(orders) == 1:
+        del position.orders[order.number]
+        if not position.orders:
             del self.accounts[terms.maker].positions[terms.base_token][terms.market_hash]
-        else:
-            position.release(order)
         del self.orders[terms.order_hash]
         self.expiry.note_ended()
         self.remember_closed(terms.order_hash)

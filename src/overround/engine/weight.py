@@ -38,8 +38,13 @@ def order_weight(order: Order) -> int:
 
 
 def replay_weight(timestamp_s: int, key: bytes) -> int:
-    """The weight of a remembered request: 20 bytes of signer, 32 of digest, and the second it was signed in."""
-    return int.from_bytes(hashlib.sha256(key + timestamp_s.to_bytes(8, "big")).digest(), "big")
+    """The weight of a remembered request: 20 bytes of signer, 32 of digest, and the second it was signed in.
+
+    A product and not a sum: two requests that exchanged their digests must not weigh the same. What is multiplied is
+    a digest already, so no further hash is needed.
+    """
+    signer_and_time = (int.from_bytes(key[:20], "big") << 64) + timestamp_s + 1
+    return (int.from_bytes(key[20:], "big") + 1) * signer_and_time
 
 
 def record_weight(record: object) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -250,8 +251,9 @@ class LiveFloor:
 
     def __exit__(self, *_: object) -> None:
         """Leave nothing on the books; the server belongs to whoever started it."""
-        for person in PEOPLE.values():
-            self._http.post("/orders/cancel/all", json=signed_cancel(person, timestamp=self._now_ms // 1000))
+        with contextlib.suppress(httpx.TransportError):  # it may be gone, and the reason is on its way already
+            for person in PEOPLE.values():
+                self._http.post("/orders/cancel/all", json=signed_cancel(person, timestamp=self._now_ms // 1000))
         self._http.close()
 
     def now_ms(self) -> int:
