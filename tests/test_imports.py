@@ -59,7 +59,7 @@ LIBRARIES: dict[str, set[str]] = {
     "config": {"msgspec", "pydantic", "pydantic_core", "pydantic_settings"},
     "server": {"httptools", "jwt", "msgspec", "prometheus_client", "structlog", "uvicorn", "uvloop", "websockets"},
     "testing": {"httpx", "msgspec", "websockets"},
-    "cli": {"msgspec", "rich", "typer"},
+    "cli": {"centrifuge", "msgspec", "rich", "typer"},
     "__main__": set(),
     "__init__": set(),
 }

@@ -159,7 +159,8 @@ class RealtimeConfig(_Section):
     private_active_orders: bool = Field(False, description="only its maker may follow active_orders:{maker}")
     personal_channel: bool = Field(False, description="subscribe every named user to #name")
     insecure: bool = Field(False, description="tests only: no token is needed, everything is allowed")
-    anonymous_tokens: bool = Field(False, description="tokens without a subject are accepted")
+    anonymous_tokens: bool = Field(False, description="tests only: tokens without a subject are accepted")
+    anonymous_connections: bool = Field(False, description="tests only: no token makes a user without a name")
     tokens_without_key: bool = Field(False, description="tests only: subjects need not own an API key")
     namespaces: dict[str, NamespaceConfig] = Field({}, description="changes to namespaces, and further ones")
     channels_without_namespace: NamespaceConfig | None = Field(
@@ -278,7 +279,7 @@ def check_for_serving(config: Config) -> None:
         faults.append("admin.token: this is the sandbox's token, which everybody knows")
     elif len(token) < ADMIN_TOKEN_LENGTH_MIN or len(set(token)) < 6:
         faults.append(f"admin.token: a random token of at least {ADMIN_TOKEN_LENGTH_MIN} characters is needed")
-    for name in ("insecure", "tokens_without_key"):
+    for name in ("insecure", "anonymous_tokens", "anonymous_connections", "tokens_without_key"):
         if getattr(config.realtime, name):
             faults.append(f"realtime.{name}: this is for tests only")
     if faults:

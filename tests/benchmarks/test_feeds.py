@@ -33,6 +33,7 @@ def figures(run: Callable[[Settings], Iterator[Figure]]) -> dict[str, Figure]:
 def test_fan_out_reaches_every_follower(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fan_out, "SUBSCRIBERS", 20)
     monkeypatch.setattr(fan_out, "WARM_UP_POSTS", 5)
+    monkeypatch.setattr(fan_out, "SLICE_POSTS", 5)
     found = figures(fan_out.run)
     assert found["bare send loop"].value > 0
     assert found["ratio"].bound == fan_out.RATIO_BOUND

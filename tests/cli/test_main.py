@@ -127,7 +127,11 @@ def test_without_a_data_folder_a_sandbox_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly(number: signal.Signals, tmp_path: Path) -> None:
-    with ServerProcess(*data_dir_arguments(tmp_path)) as server, server.client() as http:
+    often = {"OVERROUND_DATA__SNAPSHOT_RECORDS": "1"}  # so that there is a side process to be left
+    with (
+        ServerProcess(*data_dir_arguments(tmp_path), env=often, preexec_fn=os.setsid) as server,
+        server.client() as http,
+    ):
         assert http.get("/healthz").status_code == 200  # and a connection that is kept open does not hold it up
         pid = server.pid
         os.kill(pid, number)
@@ -135,7 +139,7 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals, tmp_path: Path) -> Non
         assert "Traceback" not in server.log
     assert sorted(path.name for path in tmp_path.iterdir()) == [FILE_NAME, "lock", "snapshots"]
     with pytest.raises(ProcessLookupError):
-        os.killpg(pid, 0)
+        os.killpg(pid, 0)  # nobody is left in its session
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

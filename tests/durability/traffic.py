@@ -41,19 +41,20 @@ class Traffic:
         self._wanted = 0
         self._then: Callable[[], object] = bool
         self._enough = asyncio.Event()
+        self._clients: list[asyncio.Task[Any]] = []
 
     async def run(self, base_url: str, end: Callable[[Traffic], Any]) -> None:
         """Send traffic while the coroutine `end` runs, at whose end the server must be gone."""
         async with httpx.AsyncClient(base_url=base_url, timeout=30) as http:
-            clients = [asyncio.create_task(self._trade(http, maker)) for maker in MAKERS]
-            clients.append(asyncio.create_task(self._operate(http)))
+            self._clients = [asyncio.create_task(self._trade(http, maker)) for maker in MAKERS]
+            self._clients.append(asyncio.create_task(self._operate(http)))
             try:
                 await end(self)
             except BaseException:
-                for client in clients:
+                for client in self._clients:
                     client.cancel()
                 raise
-            for result in await asyncio.gather(*clients, return_exceptions=True):
+            for result in await asyncio.gather(*self._clients, return_exceptions=True):
                 if not isinstance(result, httpx.TransportError):
                     cause = result if isinstance(result, BaseException) else None
                     raise AssertionError("a client ended by itself") from cause
@@ -62,7 +63,13 @@ class Traffic:
         """Wait until that many more requests were answered, and call `then` the moment the last answer is there."""
         self._wanted, self._then = self._answers + count, then
         self._enough.clear()
-        await self._enough.wait()
+        enough = asyncio.create_task(self._enough.wait())
+        while not self._enough.is_set():
+            at_work = [client for client in self._clients if not client.done()]
+            if not at_work:
+                enough.cancel()
+                raise AssertionError("the server is gone")
+            await asyncio.wait({enough, *at_work}, return_when=asyncio.FIRST_COMPLETED)
 
     def _count(self, asked: Asked) -> Asked:
         self._answers += 1

@@ -89,10 +89,9 @@ def test_the_best_price_of_a_side_is_told_when_it_changes(
 @pytest.mark.row("WS-31")
 def test_prices_are_not_kept(peer: Peer, trader: Trader, market: str) -> None:
     trader.post(market)
-    (push,) = (message["push"] for message in peer.waiting())
-    assert push["channel"] == "best_odds:global"
-    assert "offset" not in push["pub"]
-    assert push["pub"]["tags"]["messageId"]
+    publication = peer.publication("best_odds:global")
+    assert "offset" not in publication
+    assert publication["tags"]["messageId"]
     assert peer.refused("history", channel="best_odds:global", limit=10) == 108
 
 

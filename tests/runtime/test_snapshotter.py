@@ -141,8 +141,8 @@ def _has_state(pid: int, letters: str) -> bool:
 
 
 def test_a_snapshot_that_fails_does_not_disturb_the_venue(tmp_path: Path) -> None:
+    (tmp_path / "snapshots").write_bytes(b"in the way")
     with ServerProcess(*data_dir_arguments(tmp_path), env=EVERY) as server, server.client() as http:
-        (tmp_path / "snapshots").write_bytes(b"in the way")
         while "FileExistsError" not in server.log:  # and the side process says so
             _post(http, 5)
         _post(http, 5)

@@ -13,6 +13,7 @@ import typer
 
 from overround import __version__
 from overround.cli import config as config_commands
+from overround.cli import feed as feed_commands
 from overround.cli import journal as journal_commands
 from overround.cli.exits import EXITS_HELP, exit_on_failure
 from overround.config import Config, check_for_serving, load
@@ -81,6 +82,9 @@ def serve(
         loaded = load(config, _flags(host, port, data_dir))
         check_for_serving(loaded)
         _run(loaded, is_sandbox=False, fresh=False)
+
+
+app.command(epilog=feed_commands.EPILOG)(feed_commands.feed)
 
 
 def _flags(host: str | None, port: int | None, data_dir: Path | None) -> dict[str, dict[str, Any]]:

@@ -206,6 +206,7 @@ class RealtimeSocket(WebSocket):
         if self._connection is not None:
             self._owner.endpoint.closed(self._connection)
             self._connection = None
+            self._owner.wake()  # others may have been told that it left
 
     def shutdown(self) -> None:
         """The server stops: clients are told to come back (3001)."""
@@ -268,6 +269,7 @@ def _options(config: RealtimeConfig) -> Options:
         message_bytes_max=config.message_bytes_max,
         connections_per_user_max=config.connections_per_user_max,
         insecure=config.insecure,
+        allow_anonymous_connect_without_token=config.anonymous_connections,
         allow_anonymous_tokens=config.anonymous_tokens,
         personal_channel=config.personal_channel,
     )
