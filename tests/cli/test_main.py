@@ -14,9 +14,11 @@ from typing import Any
 
 import httpx
 import pytest
+import typer
 from tests.cli.runner import Outcome
 
 from overround import __version__
+from overround.cli.main import app
 from overround.config import SANDBOX_ADMIN_TOKEN, SANDBOX_TOKEN_SECRET
 from overround.journal.sqlite import FILE_NAME
 from overround.signing.address import checksum_address
@@ -27,17 +29,16 @@ from overround.testing.sx import hash_of, signed_cancel, signed_order
 SECRET = "7b1d0c6f2e9a48d3b5f60718293a4b5c"
 ADMIN_TOKEN = "3f9c2b7a1e8d4605"
 PATIENCE_S = 30.0
-EVERY_LEVEL = [
-    (),
-    ("sandbox",),
-    ("serve",),
-    ("config",),
-    ("config", "check"),
-    ("journal",),
-    ("journal", "verify"),
-    ("journal", "show"),
-    ("journal", "digest"),
-]
+
+
+def _levels(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command and group of the tree."""
+    yield path
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from _levels(inner, (*path, name))
+
+
+EVERY_LEVEL = list(_levels(typer.main.get_command(app)))
 
 
 @pytest.fixture
@@ -83,6 +84,10 @@ def test_the_installed_command_is_the_module() -> None:
     assert subprocess.check_output([script, "--version"]) == subprocess.check_output(
         [sys.executable, "-m", "overround", "--version"]
     )
+
+
+def test_the_tree_is_walked() -> None:
+    assert {(), ("serve",), ("journal",), ("journal", "verify"), ("config", "check")} < set(EVERY_LEVEL)
 
 
 @pytest.mark.parametrize("command", EVERY_LEVEL, ids=" ".join)
