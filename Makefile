@@ -12,7 +12,7 @@ BIN    := $(VENV)/bin
 PORT   ?= 8080
 HOST   ?= 127.0.0.1
 
-.PHONY: help setup run test check fmt lock bench kill model clean
+.PHONY: help setup run test check fmt lock bench kill model reconnects clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -62,6 +62,10 @@ kill: setup ## kill -9 at random moments, CYCLES times; nothing acknowledged may
 STEPS ?= 200000
 model: setup ## the engine against its slow twin for STEPS random steps
 	OVERROUND_MODEL_STEPS=$(STEPS) $(BIN)/python -m pytest tests/properties/test_model.py -s -p no:xdist --timeout=0
+
+RECONNECTS ?= 3000
+reconnects: setup ## real clients through RECONNECTS forced reconnects under load; no gap, no duplicate
+	OVERROUND_RECONNECTS=$(RECONNECTS) $(BIN)/python -m pytest tests/reconnects/test_reconnects.py -s -p no:xdist --timeout=0
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 lock: $(VENV)/.dev ## choose the newest allowed versions and write the lock files

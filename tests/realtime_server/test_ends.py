@@ -115,6 +115,7 @@ def test_an_expired_token_is_told_so_and_nothing_else_is_answered(
         pytest.param(lambda owner: minted(owner, sub=""), id="an empty name"),
         pytest.param(lambda owner: minted(owner, sub="alice"), id="a name that is no address"),
         pytest.param(lambda owner: minted(owner, sub=owner.address + "0"), id="an address too long"),
+        pytest.param(lambda owner: minted(owner, sub=owner.address.lower()), id="an address in lower case"),
         pytest.param(lambda _: minted("0x" + "12" * 20), id="somebody without a key"),
         pytest.param(lambda owner: minted(owner, channel=FEED), id="a token of a subscription"),
         pytest.param(lambda owner: minted(owner, iat=time.time() - 3600), id="older than the key"),

@@ -28,7 +28,7 @@ from tests.realtime.plain import PlainFraming, joined, read
 from overround.engine.commands import AdjustClock, AnyCommand, CreateFixture, PlaceOrders
 from overround.engine.record import Record
 from overround.journal.memory import MemoryJournal
-from overround.journal.snapshots import FOLDER_NAME, SnapshotStore
+from overround.journal.snapshots import FOLDER_NAME, PAYLOAD_SECTION_BYTES, SnapshotStore
 from overround.journal.sqlite import SqliteJournal
 from overround.protocols.sx import feeds
 from overround.protocols.sx.namespaces import SX_NAMESPACES
@@ -234,6 +234,20 @@ def test_a_shorter_history_changes_no_position(tmp_path: Path) -> None:
         session = hub.open(PlainFraming())
         found = joined(hub, session, channel, now_ms, since=Position(top.offset - behind, top.epoch))
         assert (found.recovered, len(found.publications)) == (recovered, behind if recovered else 0)
+
+
+def test_a_snapshot_never_holds_the_histories_in_one_piece(tmp_path: Path) -> None:
+    """Regression: they were one line of the file, which stood in memory several times as it was written and read."""
+    journal, store = _journal(1_500), SnapshotStore(tmp_path)
+    before = recover(journal, None, make_hub=partial(hub_of, journal, DEFAULT))
+    path = write_snapshot(journal, before, store)
+    kept = sum(len(payload) for payload in _hub(before.feed).snapshot()["payloads"])
+    lines = path.read_bytes().splitlines()
+    assert sum(b"PayloadSection" in line[:100] for line in lines) == kept // PAYLOAD_SECTION_BYTES + 1 > 2
+    assert max(map(len, lines)) < 2 * PAYLOAD_SECTION_BYTES
+    after = recover(journal, store, make_hub=partial(hub_of, journal, DEFAULT))
+    assert after.replayed == 0
+    assert _state(_hub(after.feed), after.time_ms) == _state(_hub(before.feed), before.time_ms)
 
 
 def test_a_snapshot_without_feeds_is_no_beginning_for_feeds(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from overround.journal.journal import Journal
 
 FOLDER_NAME: Final = "snapshots"
 KEPT: Final = 2  # the newest, and one to fall back on
+PAYLOAD_SECTION_BYTES: Final = 1024 * 1024
 _SUFFIX: Final = ".snapshot"
 _PARTIAL: Final = ".partial"
 
@@ -25,14 +26,36 @@ class PriceSection(Section, frozen=True):
     since: list[tuple[tuple[bytes, bytes, bool], int]]
 
 
+class PayloadSection(Section, frozen=True):
+    """Some of the payloads that the histories in the feed section point to. Comes before it."""
+
+    payloads: list[bytes]
+
+
 class FeedSection(Section, frozen=True):
-    """Positions and histories of all channels, as `Hub.snapshot` gives them."""
+    """Positions and histories of all channels, as `Hub.snapshot` gives them, but for the payloads."""
 
     hub: dict[str, Any]
 
 
+AnyPart = AnySection | PriceSection | PayloadSection | FeedSection
+
+
+def feed_sections(hub: dict[str, Any]) -> Iterator[PayloadSection | FeedSection]:
+    """What `Hub.snapshot` gives, in parts: histories are hundreds of megabytes where a venue is busy."""
+    payloads, size = [], 0
+    for payload in hub["payloads"]:
+        payloads.append(payload)
+        size += len(payload)
+        if size > PAYLOAD_SECTION_BYTES:
+            yield PayloadSection(payloads)
+            payloads, size = [], 0
+    yield PayloadSection(payloads)
+    yield FeedSection({**hub, "payloads": []})
+
+
 _encoder: Final = msgspec.json.Encoder()
-_decoder: Final = msgspec.json.Decoder(AnySection | PriceSection | FeedSection)
+_decoder: Final = msgspec.json.Decoder(AnyPart)
 
 
 class Footer(msgspec.Struct, frozen=True):
@@ -53,7 +76,7 @@ class SnapshotStore:
 
     def write(
         self,
-        sections: Iterable[AnySection | PriceSection | FeedSection],
+        sections: Iterable[AnyPart],
         *,
         seq: int,
         time_ms: int,
@@ -97,7 +120,7 @@ class SnapshotStore:
                 yield footer, path
 
     @staticmethod
-    def read(path: Path) -> Iterator[AnySection | PriceSection | FeedSection]:
+    def read(path: Path) -> Iterator[AnyPart]:
         """The sections of a snapshot that `good` found."""
         with path.open("rb") as file:
             for line, is_last in _lines(file):

@@ -13,7 +13,7 @@ from overround.engine.engine import Engine
 from overround.engine.snapshot import AnySection, load
 from overround.engine.state import State
 from overround.journal.journal import Journal, JournalDamaged
-from overround.journal.snapshots import FeedSection, PriceSection, SnapshotStore
+from overround.journal.snapshots import AnyPart, FeedSection, PayloadSection, PriceSection, SnapshotStore
 from overround.realtime import Hub
 from overround.runtime.feed import Feed, HubPublisher
 from overround.views.best_odds import SideKey
@@ -89,17 +89,19 @@ def _restore(journal: Journal, snapshots: SnapshotStore | None, make_hub: Callab
     return _Start(State(), make_hub() if make_hub else None)
 
 
-def _engine_sections(
-    sections: Iterator[AnySection | PriceSection | FeedSection], start: _Start
-) -> Iterator[AnySection]:
+def _engine_sections(sections: Iterator[AnyPart], start: _Start) -> Iterator[AnySection]:
     """The engine's sections; those of views and feeds go where they belong."""
+    payloads: list[bytes] = []
     for section in sections:
         match section:
             case PriceSection():
                 start.best_since = [(SideKey(*key), since) for key, since in section.since]  # type: ignore[arg-type]
+            case PayloadSection():
+                if start.hub is not None:
+                    payloads += section.payloads
             case FeedSection():
                 if start.hub is not None:
-                    start.hub.restore(section.hub)
+                    start.hub.restore({**section.hub, "payloads": payloads})
             case _:
                 yield section
 

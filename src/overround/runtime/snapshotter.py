@@ -22,7 +22,7 @@ import msgspec
 
 from overround.engine.snapshot import dump
 from overround.journal.journal import Journal
-from overround.journal.snapshots import FeedSection, PriceSection, SnapshotStore
+from overround.journal.snapshots import PriceSection, SnapshotStore, feed_sections
 from overround.journal.sqlite import SqliteJournal
 from overround.realtime import Namespaces
 from overround.runtime.feed import hub_of
@@ -37,7 +37,7 @@ def write_snapshot(journal: Journal, recovered: Recovered, store: SnapshotStore)
     assert chain_digest is not None
     feed = recovered.feed
     prices = PriceSection([((*key,), since) for key, since in recovered.views.best_odds.since()])
-    feeds = [] if feed is None else [FeedSection(feed.publisher.snapshot())]
+    feeds = () if feed is None else feed_sections(feed.publisher.snapshot())
     return store.write(
         chain(dump(recovered.engine.state), [prices], feeds),
         seq=recovered.seq,

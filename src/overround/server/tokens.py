@@ -99,10 +99,13 @@ class TokenVerifier:
         return decoded
 
     def _is_revoked(self, user: str, issued_at_s: float | None) -> bool:
-        """Whether the token is older than the account's current key (`spec/decisions.md` R6)."""
+        """Whether the token is older than the account's current key (`spec/decisions.md` R6), or names nobody as we
+        do: a connection is found, when its key is revoked, by the checksummed address."""
         try:
             account = Address(parse_address(user))
         except AddressError:
+            return True
+        if user != checksum_address(account):
             return True
         key_issued_at_ms = self._accounts.key_issued_at_ms(account)
         if key_issued_at_ms is None or issued_at_s is None:

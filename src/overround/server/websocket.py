@@ -23,6 +23,10 @@ CLOSE_TIMEOUT_S: Final = 5.0  # how long a peer has to agree that the connection
 PORTION_BYTES: Final = 1024  # fed to the core at once
 TURN_S: Final = 0.002  # how long one peer may be read before others have their turn: tiny frames are much work
 WRITE_HIGH_WATER_BYTES: Final = 256 * 1024  # what a transport buffers before it says stop
+UNREADABLE: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: 46\r\n\r\n"
+    b"a WebSocket handshake is a GET without a body\n"
+)
 _SUBPROTOCOL: Final = b"sec-websocket-protocol"
 _PONG: Final = 0x80 | Opcode.PONG  # the first byte of such a frame
 
@@ -71,16 +75,17 @@ class WebSocket(asyncio.Protocol):
         self.transport = transport
         self._server_state.connections.add(self)  # type: ignore[arg-type]
         self._core.receive_data(request.for_core())
-        for event in self._core.events_received():
-            if isinstance(event, HandshakeRequest):
-                response = self._core.accept(event)
-                if response.status_code != 101:
-                    response.headers["Sec-WebSocket-Version"] = "13"  # what is spoken here (RFC 6455, 4.2.2)
-                elif subprotocol is not None:
-                    response.headers["Sec-WebSocket-Protocol"] = Subprotocol(subprotocol)
-                self._core.send_response(response)
+        asked = next((one for one in self._core.events_received() if isinstance(one, HandshakeRequest)), None)
+        if asked is not None:
+            response = self._core.accept(asked)
+            if response.status_code != 101:
+                response.headers["Sec-WebSocket-Version"] = "13"  # what is spoken here (RFC 6455, 4.2.2)
+            elif subprotocol is not None:
+                response.headers["Sec-WebSocket-Protocol"] = Subprotocol(subprotocol)
+            self._core.send_response(response)
         transport.set_write_buffer_limits(high=WRITE_HIGH_WATER_BYTES)
-        self._send_core()
+        answer = self._core.data_to_send()
+        self._send(answer if any(answer) else [UNREADABLE, *answer])  # the core may hang up without a word
         if self._core.state is State.OPEN:
             self.opened()
 
@@ -196,8 +201,11 @@ class WebSocket(asyncio.Protocol):
                 self.message(payload, self._is_text)
 
     def _send_core(self) -> None:
+        self._send(self._core.data_to_send())
+
+    def _send(self, chunks: list[bytes]) -> None:
         """Write what the core answers. Who pings and reads nothing gets one pong for all (RFC 6455, 5.5.3)."""
-        for chunk in self._core.data_to_send():
+        for chunk in chunks:
             if not chunk:
                 self._finish()
             elif self.paused and chunk[0] == _PONG:
