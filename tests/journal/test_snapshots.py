@@ -128,7 +128,6 @@ def test_a_snapshot_cut_anywhere_is_passed_over(journal: MemoryJournal, store: S
         _assert_recovers(journal, store, replayed=60)
 
 
-@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_every_flipped_bit_is_noticed(journal: MemoryJournal, store: SnapshotStore) -> None:
     """Regression: the last line's own members were not covered by its digest, and a flipped time was believed."""

@@ -215,7 +215,6 @@ def _cuts(size: int, first: int, boundaries: Iterator[int]) -> list[int]:
     return sorted(chosen | set(random.Random(SEED).sample(rest, min(CUTS, len(rest)))))
 
 
-@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_a_log_cut_anywhere_leaves_an_exact_prefix(crashed: Path) -> None:
     """What a crash may leave of the last writes: every record up to some commit, and none of the next."""
@@ -245,7 +244,6 @@ def test_a_journal_goes_on_after_a_cut(crashed: Path) -> None:
     assert _read(crashed) == HISTORY
 
 
-@pytest.mark.long
 def test_a_database_cut_anywhere_is_noticed_or_a_prefix(folder: Path) -> None:
     whole = (folder / FILE_NAME).read_bytes()
     outcomes = {"damaged": 0, "prefix": 0}
@@ -270,7 +268,6 @@ def _outcome(folder: Path) -> str:
 # ---- flipped bits --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("part", ["payload", "digest"])
 def test_every_flipped_bit_of_a_record_is_noticed(folder: Path, part: str) -> None:
@@ -297,7 +294,6 @@ def _digest(folder: Path, seq: int) -> bytes:
         return found
 
 
-@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_a_flipped_bit_anywhere_never_gives_garbage(folder: Path) -> None:
     """Most of a page is structure: what `read` yields is exact all the same, and verifying notices what is missing.
@@ -317,7 +313,6 @@ def test_a_flipped_bit_anywhere_never_gives_garbage(folder: Path) -> None:
     assert outcomes["damaged"] > 100
 
 
-@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_a_flipped_bit_in_the_log_is_noticed(crashed: Path) -> None:
     """SQLite takes what follows a bad frame for a torn write, and drops it without a word (regression: so did we).

@@ -5,16 +5,19 @@ The bounds are smaller here than by default, so that a reader is slow after one 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from time import monotonic
 
 import httpx
 import pytest
 from tests.clients.followers import Follower
+from tests.protocols.operating import Operator
 from tests.realtime_server.conftest import Dial
-from tests.realtime_server.peer import Listener
+from tests.realtime_server.peer import Listener, Peer
 from tests.realtime_server.trader import Trader
 
 from overround.testing.server import ServerProcess
@@ -28,6 +31,8 @@ queue_bytes_hard = 917504
 """
 ASKING = {"positioned": True, "recoverable": True, "recover": True}
 TINY_BUFFER = 4096
+HASTY = Path(__file__).parent / "hasty_venue.py"
+ROOM = 256 * 1024 * 1024
 CLOSE_TIMEOUT_S = 5.0
 
 
@@ -94,6 +99,29 @@ def test_a_reader_who_stops_is_cut_off_and_later_recovers_and_others_notice_noth
         assert back.publication()["offset"] == count + 1
 
 
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server that gives readers plenty of room, and half a second instead of five to use less than a bit of it."""
+    file = tmp_path_factory.mktemp("config") / "venue.toml"
+    file.write_text(f"[realtime]\nqueue_bytes_soft = 131072\nqueue_bytes_hard = {ROOM}\n")
+    with ServerProcess("--config", str(file), program=(str(HASTY),)) as server:
+        yield server
+
+
+@pytest.mark.row("CF-49", "WS-30")
+def test_a_reader_who_is_behind_for_too_long_is_cut_off_long_before_there_is_no_room(impatient: ServerProcess) -> None:
+    with impatient.client() as http, Peer(impatient, receive_buffer_bytes=TINY_BUFFER) as slow:
+        trader = Trader(http)
+        slow.connect(trader.token())
+        slow.subscribe(trader.channel)
+        market = http.get("/sandbox").json()["markets"][0]["marketHash"]
+        count = trade_until(trader, market, lambda: drops(http, 3008) == 1)
+        assert slow.end().code in (3008, None)
+        sizes = [len(json.dumps(message["push"])) for message in slow.unread]
+        assert len(sizes) < count
+        assert count * max(sizes) < ROOM
+
+
 def test_a_reader_who_stops_for_a_while_and_goes_on_is_not_cut_off(
     dial: Dial, http: httpx.Client, trader: Trader, market: str, framing: str
 ) -> None:
@@ -107,6 +135,29 @@ def test_a_reader_who_stops_for_a_while_and_goes_on_is_not_cut_off(
     assert [one["offset"] for one in told] == list(range(1, 7))
     assert slow.waiting() == []
     assert drops(http, 3008) == before
+
+
+@pytest.mark.row("CF-50")
+def test_who_comes_back_to_many_channels_in_one_frame_is_not_taken_for_slow(
+    dial: Dial, token: str, trader: Trader, operator: Operator, framing: str
+) -> None:
+    """All that it missed together is more than its queue may hold. Cut off, it would come back at the same positions,
+    and so on for ever; so some of it is declined instead."""
+    event = operator.fixture()
+    market = operator.market(event)
+    for _ in range(6):
+        trader.post(market, 100)
+    channels = [trader.channel, f"order_book:market_{market}", f"order_book:event_{event}"]
+    peer = dial(framing, token=None)
+    asking = [{"id": n, "subscribe": {"channel": name, **ASKING}} for n, name in enumerate(channels, start=2)]
+    peer.send({"id": 1, "connect": {"token": token}}, *asking)
+    connected, *replies = [peer.receive() for _ in range(4)]
+    assert "connect" in connected
+    told = [reply["subscribe"] for reply in replies]
+    assert [one.get("recovered", False) for one in told] == [True, False, False]
+    assert all(one["was_recovering"] and one["epoch"] for one in told)
+    trader.post(market)
+    assert {peer.push()["channel"] for _ in channels} == set(channels)
 
 
 @pytest.mark.row("CF-49", "WS-24", "WS-30", "WS-03")

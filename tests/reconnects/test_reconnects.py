@@ -31,8 +31,9 @@ from overround.testing.server import ServerProcess, data_dir_arguments
 MAKERS: Final = (ALICE, BOB, CAROL)
 EVENTS: Final = ("L1000001", "L1000002")
 PAUSE_S: Final = 0.06  # between two requests of one maker
-SHORT_RUN: Final = {"close": 3, "reset": 3, "kill": 3, "stop": 1, "swallow": 1, "mute": 1, "interrupt": 2}
+SHORT_RUN: Final = {"close": 2, "reset": 2, "kill": 2, "stop": 1, "swallow": 1, "mute": 1, "interrupt": 1}
 LONG_RUN: Final = {"close": 38, "reset": 38, "kill": 10, "stop": 3, "swallow": 2, "mute": 2, "interrupt": 7}
+LONG_RUN_SETS: Final = 2  # of clients
 AT_ONCE: Final = 0.2  # how often the next break does not wait until all have come back
 CLOSING_VENUE: Final = str(Path(__file__).with_name("closing_venue.py"))
 SETTINGS: Final = {
@@ -115,14 +116,17 @@ def _is_back(kind: str, follower: Follower, connections: int, resubscriptions: i
 
 
 @contextlib.asynccontextmanager
-async def _clients(url: str, token: str, channels: list[str]) -> AsyncIterator[list[Follower]]:
+async def _clients(url: str, token: str, channels: list[str], sets: int) -> AsyncIterator[list[Follower]]:
+    """Five a set: three of Python and two of JavaScript."""
     async with contextlib.AsyncExitStack() as stack:
-        python: list[Follower] = [
-            await stack.enter_async_context(PythonFollower(name, channels, url, token, protobuf="protobuf" in name))
-            for name in ("python json 1", "python json 2", "python protobuf")
-        ]
-        node = await stack.enter_async_context(NodeFollowers(channels, url, token))
-        yield [*python, *node.followers.values()]
+        followers: list[Follower] = []
+        for _ in range(sets):
+            for name in ("python json 1", "python json 2", "python protobuf"):
+                follower = PythonFollower(name, channels, url, token, protobuf="protobuf" in name)
+                followers.append(await stack.enter_async_context(follower))
+            node = await stack.enter_async_context(NodeFollowers(channels, url, token))
+            followers += node.followers.values()
+        yield followers
 
 
 def _breaks(rng: random.Random) -> list[str]:
@@ -144,7 +148,8 @@ async def _run(folder: Path, rng: random.Random, wanted: int, figures: Figures) 
         channels = [f"active_orders:{checksum_address(maker.address)}" for maker in MAKERS]
         channels += [f"order_book:event_{event}" for event in EVENTS]
         channels += [f"order_book:market_{market}" for market in markets[:2]]
-        async with Proxy(port) as proxy, _clients(socket_url(proxy.port), token, channels) as followers:
+        sets = LONG_RUN_SETS if wanted else 1
+        async with Proxy(port) as proxy, _clients(socket_url(proxy.port), token, channels, sets) as followers:
             road = Road(server, proxy, rng, figures)
             road.followers = followers
             await road.all_whole()

@@ -159,10 +159,7 @@ def test_whoever_missed_more_than_is_kept_is_told_so(
 
 
 @pytest.mark.row("WS-25")
-@pytest.mark.parametrize("restart", [_nothing, Scene.kill], ids=["no restart", "kill -9"])
-def test_a_history_lives_for_five_minutes_of_venue_time(
-    tmp_path: Path, restart: Callable[[Scene], Awaitable[None]]
-) -> None:
+def test_a_history_lives_for_five_minutes_of_venue_time(tmp_path: Path) -> None:
     async def play() -> None:
         async with scene_of(tmp_path) as scene, _followers(scene) as views:
             await scene.trade(2)
@@ -170,20 +167,19 @@ def test_a_history_lives_for_five_minutes_of_venue_time(
             scene.proxy.cut()
             await scene.operate("/admin/clock", {"freeze": True})
             await scene.operate("/admin/clock", {"advanceMs": HISTORY_TTL_MS})
-            await restart(scene)
             scene.proxy.mend()  # nothing was missed, so nothing has to be kept
             await until(lambda: all(view.recoveries == 1 for view in views), "all have recovered")
             scene.proxy.cut()
             await scene.trade(1)
             await scene.operate("/admin/clock", {"advanceMs": HISTORY_TTL_MS - 1})
-            await restart(scene)
+            await scene.kill()
             scene.proxy.mend()
             await until(lambda: all(view.recoveries == 2 for view in views), "all have recovered again")
             await _caught_up(views, Truth(tmp_path))
             scene.proxy.cut()
             await scene.trade(1)
             await scene.operate("/admin/clock", {"advanceMs": HISTORY_TTL_MS})
-            await restart(scene)
+            await scene.kill()
             scene.proxy.mend()
             await until(lambda: all(len(view.unrecovered) == 1 for view in views), "all have been told")
             assert all(view.unrecovered == [(3, 4)] for view in views)

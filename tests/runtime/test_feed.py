@@ -243,7 +243,8 @@ def test_a_snapshot_never_holds_the_histories_in_one_piece(tmp_path: Path) -> No
     path = write_snapshot(journal, before, store)
     kept = sum(len(payload) for payload in _hub(before.feed).snapshot()["payloads"])
     lines = path.read_bytes().splitlines()
-    assert sum(b"PayloadSection" in line[:100] for line in lines) == kept // PAYLOAD_SECTION_BYTES + 1 > 2
+    assert kept > 2 * PAYLOAD_SECTION_BYTES
+    assert sum(b"PayloadSection" in line[:100] for line in lines) > 2
     assert max(map(len, lines)) < 2 * PAYLOAD_SECTION_BYTES
     after = recover(journal, store, make_hub=partial(hub_of, journal, DEFAULT))
     assert after.replayed == 0

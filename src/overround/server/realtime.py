@@ -228,11 +228,16 @@ class RealtimeSocket(WebSocket):
 
 def realtime_limits(config: RealtimeConfig) -> Limits:
     """The hub's bounds."""
+    usual = Limits()
+    # What a client asks for in one breath when it comes back must fit into its queue: cut off as slow, it would come
+    # back at the same positions, and so on for ever.
+    half_a_queue = max(config.queue_bytes_hard // 2, usual.recovery_bytes_max)
     return Limits(
         subscriptions_max=config.subscriptions_max,
         recovery_publications_max=config.recovery_publications_max,
         queue_bytes_soft=config.queue_bytes_soft,
         queue_bytes_hard=config.queue_bytes_hard,
+        replies_bytes_max=min(usual.replies_bytes_max, half_a_queue),
     )
 
 
