@@ -232,8 +232,10 @@ def test_a_gap_is_said(tmp_path: Path) -> None:
             await odds.says("overround: connected again; this channel keeps no history")
             await scene.trade(1)
             assert [one["offset"] for one in await tail.printed(3)] == [1, 2, 104]
-            assert await tail.end() == 0
             assert await odds.end() == 0
+            scene.server.kill()
+            await tail.says(LOST, 2)
+            assert await tail.end() == 0  # also while there is nobody to say goodbye to
 
     asyncio.run(play())
 

@@ -30,7 +30,7 @@ from overround.testing.server import ServerProcess, data_dir_arguments
 
 MAKERS: Final = (ALICE, BOB, CAROL)
 EVENTS: Final = ("L1000001", "L1000002")
-PAUSE_S: Final = 0.06  # between two requests of one maker
+PAUSE_S: Final = 0.03  # between two requests of one maker
 SHORT_RUN: Final = {"close": 2, "reset": 2, "kill": 2, "stop": 1, "swallow": 1, "mute": 1, "interrupt": 1}
 LONG_RUN: Final = {"close": 38, "reset": 38, "kill": 10, "stop": 3, "swallow": 2, "mute": 2, "interrupt": 7}
 LONG_RUN_SETS: Final = 2  # of clients
