@@ -23,6 +23,8 @@ EVENT: Final = "L1000001"
 MAKER_CHANNEL: Final = f"active_orders:{checksum_address(ALICE.address)}"
 EVENT_CHANNEL: Final = f"order_book:event_{EVENT}"
 NEVER: Final = "1000000"  # records between two snapshots
+SPARE_RECORDS: Final = 50
+LOOK_EVERY_S: Final = 0.3
 ENOUGH_FOR_A_SNAPSHOT: Final = 25  # records, where one is due every 20
 
 
@@ -61,10 +63,15 @@ class Scene:
     async def wait_for_snapshot(self) -> None:
         """Do enough for one, and wait until the side process has written it; what follows is the tail.
 
-        Trading on meanwhile would overrun the history of a channel on a slow machine.
+        Trading on at full speed meanwhile would overrun the history of a channel on a slow machine.
         """
         written = set(self.folder.glob("snapshots/*.snapshot"))
         await self.trade(ENOUGH_FOR_A_SNAPSHOT)
+        for _ in range(SPARE_RECORDS):  # the one before may have been under way all the while: then a record starts it
+            if set(self.folder.glob("snapshots/*.snapshot")) - written:
+                return
+            await asyncio.sleep(LOOK_EVERY_S)
+            await self.trade(1)
         await until(lambda: set(self.folder.glob("snapshots/*.snapshot")) - written, "a snapshot is there")
 
     async def _post(self, path: str, body: dict[str, Any]) -> None:
