@@ -182,12 +182,11 @@ class RealtimeSocket(WebSocket):
         if connection is None or self._closed or self.finished:
             return
         metrics = self._owner.metrics
-        ended = connection.ended
-        while not self.paused or ended:
-            chunk = connection.output()
-            if not chunk:
-                break
-            self.write(chunk)
+        session = connection.session
+        ended, outbox, write = connection.ended, session.outbox, self.transport.write
+        while outbox and (not self.paused or ended):
+            chunk = session.take()
+            write(chunk)
             metrics.writes += 1
             metrics.bytes_written += len(chunk)
         if ended is not None:
