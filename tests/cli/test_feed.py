@@ -26,6 +26,7 @@ from overround.runtime.clock import VenueClock
 from overround.sandbox.accounts import ACCOUNTS
 from overround.server.tokens import ConnectionTokens
 from overround.testing.server import ServerProcess, data_dir_arguments
+from overround.views.accounts import Accounts
 
 COMMAND: Final = (sys.executable, "-m", "overround", "feed")
 TIMEOUT_S: Final = 60
@@ -292,7 +293,7 @@ def test_a_wrong_token_is_said(url: str) -> None:
 def test_a_token_that_has_ended_is_said(url: str) -> None:
     clock = VenueClock()
     clock.adjust(-3_600_000, None)
-    token = ConnectionTokens(SANDBOX_TOKEN_SECRET, 60, clock).issue(ACCOUNTS[0].address)
+    token = ConnectionTokens(SANDBOX_TOKEN_SECRET, 60, clock, Accounts()).issue(ACCOUNTS[0].address)
     said = message("best_odds:global", "--url", url, "--token", token)
     assert said == f"overround: {url}: the token has ended: give a fresh one"
 

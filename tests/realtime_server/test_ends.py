@@ -12,10 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx
 import jwt
 import pytest
-from tests.protocols.operating import Operator
 from tests.realtime_server.conftest import Dial
 from tests.realtime_server.peer import Closed, Listener, Peer
 from tests.realtime_server.trader import Trader, token_for
@@ -157,25 +155,6 @@ def test_a_new_key_ends_the_connections_of_the_old_one_and_its_tokens(
     assert stranger.waiting() == []
     with pytest.raises(AssertionError, match="UNAUTHORIZED"):
         token_for(other._http, old_key)
-
-
-def test_a_key_and_a_token_of_the_same_millisecond_belong_together(
-    http: httpx.Client, dial: Dial, operator: Operator, owner: Trader
-) -> None:
-    operator.clock(freeze=True)
-    try:
-        owner.new_key()
-        dial(token=owner.token())
-        operator.clock(advanceMs=1)
-        before = owner.token()
-        operator.clock(advanceMs=1)
-        owner.new_key()
-        peer = dial(token=None)
-        peer.send({"id": 1, "connect": {"token": before}})
-        assert peer.end() == (3500, "invalid token")
-        dial(token=owner.token())
-    finally:
-        operator.clock(resume=True)
 
 
 # ---- refresh and expiry --------------------------------------------------------------------------------------------

@@ -165,7 +165,7 @@ def test_history_is_read_in_pages_in_both_directions(dial: Dial, trader: Trader,
 def test_after_five_minutes_the_past_is_gone_and_the_position_stays(
     dial: Dial, trader: Trader, market: str, operator: Operator, framing: str
 ) -> None:
-    operator.clock(freeze=True)
+    operator.freeze_at_full_second()  # all records are older than what the clock shows
     try:
         trader.post(market)
         trader.post(market)

@@ -132,7 +132,7 @@ def build_app(
     metrics = Metrics(venue)
     documentation = DocumentationRoutes()
     operations = OperationsRoutes(venue, metrics, sandbox if is_sandbox else None)
-    tokens = ConnectionTokens(secret, config.tokens.ttl_s, venue.clock)
+    tokens = ConnectionTokens(secret, config.tokens.ttl_s, venue.clock, venue.views.accounts)
     routes: list[Route] = [
         *sx_routes(SxRoutes(venue, profile, config.sx, tokens)),
         *operator_routes(OperatorRoutes(venue, admin_token), with_clock=is_sandbox),

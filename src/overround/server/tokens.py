@@ -26,18 +26,22 @@ ALGORITHM: Final = "HS256"
 class ConnectionTokens:
     """Issues the tokens that feed connections present. Their times are the venue's."""
 
-    def __init__(self, secret: str, ttl_s: int, clock: Clock) -> None:
+    def __init__(self, secret: str, ttl_s: int, clock: Clock, accounts: Accounts) -> None:
         self._secret = secret
         self._ttl_s = ttl_s
         self._clock = clock
+        self._accounts = accounts
 
     def issue(self, account: Address) -> str:
         """A JWT whose subject is the checksummed address of the key's owner; nothing else is in it.
 
         Its times have milliseconds: whole seconds could not tell whether the token or a new key came first (R6).
+        It is never older than the key it was issued for, also where the clock was set back since.
         """
-        now_s = self._clock.now_ms() / 1000
-        claims = {"sub": checksum_address(account), "iat": now_s, "exp": now_s + self._ttl_s}
+        now_ms = self._clock.now_ms()
+        issued_at_ms = max(now_ms, self._accounts.key_issued_at_ms(account) or 0)
+        expires_at_s = now_ms / 1000 + self._ttl_s
+        claims = {"sub": checksum_address(account), "iat": issued_at_ms / 1000, "exp": expires_at_s}
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
 
 
