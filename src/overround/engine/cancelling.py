@@ -26,7 +26,7 @@ def cancel_orders(state: State, command: CancelOrders, now_ms: int) -> list[AnyE
         if order is None or order.terms.maker != command.maker:
             events.append(CancelRefused(order_hash=name, refusal=CancelRefusal.NOT_FOUND_OR_INACTIVE))
         else:
-            events.append(state.change(order, Trigger.CANCEL, now_ms))
+            events.append(_cancel(state, order, name, now_ms))
     return events
 
 
@@ -66,7 +66,18 @@ def _obey(state: State, command: Cancel, now_ms: int) -> Rejection | None:
 
 def _cancel_all(state: State, orders: Iterable[Order], now_ms: int) -> list[AnyEvent]:
     in_order = sorted(orders, key=lambda order: order.number)
-    return [state.change(order, Trigger.CANCEL, now_ms) for order in in_order]
+    return [_cancel(state, order, "0x" + order.terms.order_hash.hex(), now_ms) for order in in_order]
+
+
+def _cancel(state: State, order: Order, name: str, now_ms: int) -> AnyEvent:
+    """A held order stays what it is, and remembers (spec/sx.md 5.10)."""
+    known_doom = order.doom
+    changed = state.end(order, Trigger.CANCEL, now_ms)
+    if changed is not None:
+        return changed
+    pending = known_doom is Trigger.CANCEL
+    refusal = CancelRefusal.ALREADY_PENDING_CANCEL if pending else CancelRefusal.ORDER_LOCKED
+    return CancelRefused(order_hash=name, refusal=refusal)
 
 
 def _parse_hash(name: str) -> OrderHash | None:

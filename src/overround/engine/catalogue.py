@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from overround.engine.types import OVER, PRE_MATCH, FixtureId, FixtureStatus, MarketHash
+from overround.engine.types import OVER, PRE_MATCH, FixtureId, FixtureStatus, MarketHash, Outcome
 
 
 class League(msgspec.Struct, frozen=True):
@@ -73,3 +73,28 @@ class Market(msgspec.Struct, frozen=True):
     outcome_two_name: str
     active: bool = True
     main_line: bool = False
+    outcome: Outcome | None = None  # once reported
+    reported_at_ms: int = 0
+
+
+class Period(msgspec.Struct, frozen=True):
+    """A part of a match with its score, as text (spec/sx.md 5.5)."""
+
+    label: str
+    is_finished: bool
+    team_one_score: str
+    team_two_score: str
+
+
+class LiveScore(msgspec.Struct, frozen=True):
+    """How a match stands (spec/sx.md 5.5)."""
+
+    fixture_id: FixtureId
+    current_period: str
+    period_time: str  # "-1" where there is none
+    team_one_score: int
+    team_two_score: int
+    periods: tuple[Period, ...] = ()
+    extra: str = "{}"  # JSON
+    created_at_ms: int = 0
+    updated_at_ms: int = 0

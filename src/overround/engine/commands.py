@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from overround.engine.catalogue import LiveScore
 from overround.engine.rules import Rules
-from overround.engine.types import Address, FixtureId, FixtureStatus, MarketHash, OrderHash
+from overround.engine.types import Address, FillHash, FixtureId, FixtureStatus, MarketHash, OrderHash, Outcome
 
 
 class Command(msgspec.Struct, frozen=True, tag=True, tag_field="command", kw_only=True, omit_defaults=True):
@@ -51,6 +52,19 @@ class AdjustClock(Command, frozen=True):
 
 class Tick(Command, frozen=True):
     """Time has passed: fire every deadline up to the time of this record."""
+
+
+class ResumeVenue(Command, frozen=True):
+    """The venue stood still before this record: no answer is owed to fills in their betting delay any more (D5), and
+    `grace_ms` of that time are not charged to armed heartbeats (D14)."""
+
+    grace_ms: int
+
+
+class GrantGrace(Command, frozen=True):
+    """The venue stalled for so long: armed heartbeats get that time back (D14)."""
+
+    grace_ms: int
 
 
 # ---- catalogue -----------------------------------------------------------------------------------------------------
@@ -106,6 +120,19 @@ class SetMarketStatus(Command, frozen=True):
     active: bool
 
 
+class ReportMarket(Command, frozen=True):
+    """The outcome of a market: pays every confirmed trade, once and for all (7.9, D1, D2)."""
+
+    market_hash: MarketHash
+    outcome: Outcome
+
+
+class SetLiveScore(Command, frozen=True):
+    """The score of a fixture as it stands (5.5)."""
+
+    score: LiveScore
+
+
 # ---- accounts ------------------------------------------------------------------------------------------------------
 
 
@@ -122,6 +149,37 @@ class IssueApiKey(Command, frozen=True):
 
     account: Address
     key_digest: bytes
+
+
+class SetRestriction(Command, frozen=True):
+    """Restrict an account until it is lifted, or lift any restriction and forget its dips (7.7)."""
+
+    account: Address
+    restricted: bool
+
+
+class PingHeartbeat(Command, frozen=True):
+    """Arm the account's heartbeat, or start its countdown again with this interval (5.16, 7.8)."""
+
+    account: Address
+    interval_s: int
+
+
+class StopHeartbeat(Command, frozen=True):
+    """Disarm the account's heartbeat; its orders stay."""
+
+    account: Address
+
+
+class Approve(Command, frozen=True):
+    """A verified permit: the transfer proxy may spend so much of the owner's token (5.11)."""
+
+    owner: Address
+    token: Address
+    value: int
+    nonce: int  # the one that was signed
+    deadline_s: int
+    digest: bytes
 
 
 # ---- orders --------------------------------------------------------------------------------------------------------
@@ -162,19 +220,65 @@ class CancelAll(Cancel, frozen=True):
     """Every order of the maker."""
 
 
+# ---- fills ---------------------------------------------------------------------------------------------------------
+
+
+class Fill(Command, frozen=True):
+    """Base of the verified fills: who takes, and the digest that was signed."""
+
+    taker: Address
+    fill_hash: FillHash
+
+
+class FillMarket(Fill, frozen=True):
+    """Take the best orders of a market, up to a stake (5.12)."""
+
+    market_hash: MarketHash
+    base_token: Address
+    is_taker_betting_outcome_one: bool
+    stake: int  # base units
+    desired_odds: int  # the taker's implied odds, x 10^20
+    odds_slippage: int  # percent, 0 to 100
+
+
+class FillOrders(Fill, frozen=True):
+    """The legacy form: take so much of each of these orders, all or nothing (5.13)."""
+
+    order_hashes: tuple[OrderHash, ...]
+    maker_amounts: tuple[int, ...]  # base units, one for each order
+
+
+class DecideFill(Command, frozen=True):
+    """The operator settles a pending fill by hand."""
+
+    fill_hash: FillHash
+    confirmed: bool
+
+
 AnyCommand = (
     ConfigureVenue
     | AdjustClock
     | Tick
+    | ResumeVenue
+    | GrantGrace
     | CreateFixture
     | UpdateFixture
     | SetFixtureStatus
     | CreateMarket
     | SetMarketStatus
+    | ReportMarket
+    | SetLiveScore
     | SetBalance
     | IssueApiKey
+    | SetRestriction
+    | PingHeartbeat
+    | StopHeartbeat
+    | Approve
     | PlaceOrders
     | CancelOrders
     | CancelFixture
     | CancelAll
+    | FillMarket
+    | FillOrders
+    | DecideFill
 )

@@ -5,25 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from overround.engine import accounts, cancelling, fixtures, placing, ticking
+from overround.engine import accounts, cancelling, filling, fixtures, heartbeats, placing, ticking
 from overround.engine.commands import (
     AdjustClock,
     AnyCommand,
+    Approve,
     CancelAll,
     CancelFixture,
     CancelOrders,
     ConfigureVenue,
     CreateFixture,
     CreateMarket,
+    DecideFill,
+    FillMarket,
+    FillOrders,
+    GrantGrace,
     IssueApiKey,
+    PingHeartbeat,
     PlaceOrders,
+    ReportMarket,
+    ResumeVenue,
     SetBalance,
     SetFixtureStatus,
+    SetLiveScore,
     SetMarketStatus,
+    SetRestriction,
+    StopHeartbeat,
     Tick,
     UpdateFixture,
 )
 from overround.engine.events import AnyEvent, ClockAdjusted, VenueConfigured
+from overround.engine.exposure import restore_rule
 from overround.engine.rejections import Rejection
 from overround.engine.state import State
 
@@ -48,17 +60,28 @@ _RULES: Final[dict[type, Callable[[State, Any, int], Outcome]]] = {
     ConfigureVenue: _configure,
     AdjustClock: _adjust_clock,
     Tick: ticking.tick,
+    ResumeVenue: heartbeats.resume,
+    GrantGrace: heartbeats.grant_grace,
     CreateFixture: fixtures.create_fixture,
     UpdateFixture: fixtures.update_fixture,
     SetFixtureStatus: fixtures.set_fixture_status,
     CreateMarket: fixtures.create_market,
     SetMarketStatus: fixtures.set_market_status,
+    ReportMarket: fixtures.report_market,
+    SetLiveScore: fixtures.set_live_score,
     SetBalance: accounts.set_balance,
     IssueApiKey: accounts.issue_api_key,
+    SetRestriction: accounts.set_restriction,
+    PingHeartbeat: heartbeats.ping,
+    StopHeartbeat: heartbeats.stop,
+    Approve: accounts.approve,
     PlaceOrders: placing.place_orders,
     CancelOrders: cancelling.cancel_orders,
     CancelFixture: cancelling.cancel_fixture,
     CancelAll: cancelling.cancel_all,
+    FillMarket: filling.submit,
+    FillOrders: filling.submit,
+    DecideFill: filling.decide,
 }
 
 
@@ -74,11 +97,20 @@ class Engine:
         Returns what happened, or the one reason why nothing did. Deadlines up to `now_ms` must have been fired
         by a `Tick` (`spec/decisions.md` D9); the sequencer sees to it.
         """
-        return _RULES[type(command)](self.state, command, now_ms)
+        state = self.state
+        outcome = _RULES[type(command)](state, command, now_ms)
+        if state.touched and not isinstance(outcome, Rejection):
+            outcome += restore_rule(state, now_ms)
+        return outcome
 
     def next_deadline_ms(self) -> int | None:
         """When the next `Tick` is due; None while nothing is."""
         return ticking.next_deadline_ms(self.state)
+
+    @property
+    def waits(self) -> bool:
+        """Whether time that passes unwatched would harm somebody: heartbeats are armed, or fills in their delay."""
+        return bool(len(self.state.heartbeats) or self.state.fills.held)
 
     def digest(self) -> bytes:
         """32 bytes, equal for equal states; costs the same however large the state is."""

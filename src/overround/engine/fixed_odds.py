@@ -16,10 +16,11 @@ class BookSide:
     between two changes.
     """
 
-    __slots__ = ("_orders", "_sorted")
+    __slots__ = ("_orders", "_sorted", "held")
 
     def __init__(self) -> None:
         self._orders: dict[int, Order] = {}  # by priority, which no two orders share
+        self.held: dict[int, Order] = {}  # by number: off the book for as long as fills of theirs are pending
         self._sorted: list[Order] | None = None
 
     def add(self, order: Order) -> None:
@@ -72,6 +73,14 @@ class Book:
     def remove(self, order: Order) -> None:
         """Take an order off the side its maker backs."""
         (self._one if order.terms.is_maker_betting_outcome_one else self._two).remove(order)
+
+    def hold(self, order: Order) -> None:
+        """Remember an order that is held by its pending fills."""
+        self.side(order.side).held[order.number] = order
+
+    def unhold(self, order: Order) -> None:
+        """Undo `hold`."""
+        del self.side(order.side).held[order.number]
 
     def __iter__(self) -> Iterator[Order]:
         yield from self._one

@@ -6,11 +6,14 @@ from typing import Final
 
 import msgspec
 
+from overround.engine import filling
 from overround.engine.catalogue import Fixture, League, Market, Team
 from overround.engine.commands import (
     CreateFixture,
     CreateMarket,
+    ReportMarket,
     SetFixtureStatus,
+    SetLiveScore,
     SetMarketStatus,
     UpdateFixture,
 )
@@ -19,11 +22,14 @@ from overround.engine.events import (
     FixtureChanged,
     FixtureCreated,
     LeagueCreated,
+    LiveScoreSet,
     MainLineChanged,
     MarketChanged,
     MarketCreated,
+    MarketReported,
     TeamCreated,
 )
+from overround.engine.fill import FillStatus
 from overround.engine.order import Trigger
 from overround.engine.rejections import Rejection
 from overround.engine.state import State
@@ -138,10 +144,42 @@ def set_market_status(state: State, command: SetMarketStatus, now_ms: int) -> li
     market = state.markets.get(command.market_hash)
     if market is None:
         return Rejection.MARKET_UNKNOWN
+    if market.outcome is not None:
+        return Rejection.MARKET_REPORTED
     events = _put_market(state, msgspec.structs.replace(market, active=command.active))
     if not command.active:
         events += _end_orders(state, [market.market_hash], Trigger.MARKET_CLOSE, now_ms)
     return events
+
+
+def report_market(state: State, command: ReportMarket, now_ms: int) -> list[AnyEvent] | Rejection:
+    """The outcome: ends the market's orders and pays its confirmed fills; the pending ones are paid when they are
+    confirmed (spec/sx.md 7.9, D1, D2)."""
+    market = state.markets.get(command.market_hash)
+    if market is None:
+        return Rejection.MARKET_UNKNOWN
+    if market.outcome is not None:
+        return Rejection.MARKET_REPORTED
+    outcome = command.outcome
+    events = _put_market(state, msgspec.structs.replace(market, active=False, outcome=outcome, reported_at_ms=now_ms))
+    events.append(MarketReported(market_hash=market.market_hash, outcome=outcome, reported_at_ms=now_ms))
+    events += _end_orders(state, [market.market_hash], Trigger.MARKET_CLOSE, now_ms)
+    for fill in state.fills.of_market(market.market_hash):
+        if fill.status is FillStatus.CONFIRMED:
+            filling.pay_out(state, fill, outcome)
+    return events
+
+
+def set_live_score(state: State, command: SetLiveScore, now_ms: int) -> list[AnyEvent] | Rejection:
+    """The score from here on."""
+    if command.score.fixture_id not in state.fixtures:
+        return Rejection.FIXTURE_UNKNOWN
+    known = state.live_scores.get(command.score.fixture_id)
+    score = msgspec.structs.replace(
+        command.score, created_at_ms=known.created_at_ms if known else now_ms, updated_at_ms=now_ms
+    )
+    state.put_live_score(score)
+    return [LiveScoreSet(score=score)]
 
 
 def _put(state: State, fixture: Fixture) -> list[AnyEvent]:
@@ -155,9 +193,8 @@ def _put_market(state: State, market: Market) -> list[AnyEvent]:
 
 
 def _end_orders(state: State, markets: list[MarketHash], trigger: Trigger, now_ms: int) -> list[AnyEvent]:
-    return [
-        state.change(order, trigger, now_ms) for market_hash in markets for order in state.orders_of_market(market_hash)
-    ]
+    orders = [order for market_hash in markets for order in state.orders_of_market(market_hash)]
+    return [changed for order in orders if (changed := state.end(order, trigger, now_ms)) is not None]
 
 
 def _find_league(state: State, command: CreateFixture) -> League | None:

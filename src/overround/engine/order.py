@@ -39,7 +39,10 @@ class Trigger(Enum):
     FAIL = "fail"  # a fill failed, its part is free again
     SUSPEND = "suspend"
     RESTORE = "restore"
+    FAIL_EXHAUSTED = "fail_exhausted"  # a fill failed, what it frees is not worth matching
     CANCEL = "cancel"  # signed by the maker
+    HEARTBEAT = "heartbeat"  # the maker's heartbeat was missed
+    UNCOVERED = "uncovered"  # the balance no longer covers it, and the venue does not suspend
     EXPIRE = "expire"  # apiExpiry reached
     MATCH_START = "match_start"  # the sports event began
     MARKET_CLOSE = "market_close"  # closed or reported
@@ -54,22 +57,28 @@ TRANSITIONS: Final[dict[tuple[OrderState, Trigger], OrderState]] = {
     (_S.OPEN, _T.COMPLETE): _S.FILLED,
     (_S.OPEN, _T.FAIL): _S.OPEN,
     (_S.OPEN, _T.SUSPEND): _S.SUSPENDED,
+    (_S.OPEN, _T.UNCOVERED): _S.CANCELLED,
     (_S.OPEN, _T.CANCEL): _S.CANCELLED,
+    (_S.OPEN, _T.HEARTBEAT): _S.CANCELLED,
     (_S.OPEN, _T.EXPIRE): _S.EXPIRED,
     (_S.OPEN, _T.MATCH_START): _S.CANCELLED,
     (_S.OPEN, _T.MARKET_CLOSE): _S.CANCELLED,
     (_S.HELD, _T.CONFIRM): _S.HELD,
     (_S.HELD, _T.COMPLETE): _S.FILLED,
     (_S.HELD, _T.FAIL): _S.OPEN,
+    (_S.HELD, _T.FAIL_EXHAUSTED): _S.HELD,
     # A held order whose fill failed, but which may not return to the book: the exposure rule, a remembered
     # cancel, its expiry, the match or the market came in between (spec/decisions.md D12).
     (_S.HELD, _T.SUSPEND): _S.SUSPENDED,
+    (_S.HELD, _T.UNCOVERED): _S.CANCELLED,
     (_S.HELD, _T.CANCEL): _S.CANCELLED,
+    (_S.HELD, _T.HEARTBEAT): _S.CANCELLED,
     (_S.HELD, _T.EXPIRE): _S.EXPIRED,
     (_S.HELD, _T.MATCH_START): _S.CANCELLED,
     (_S.HELD, _T.MARKET_CLOSE): _S.CANCELLED,
     (_S.SUSPENDED, _T.RESTORE): _S.OPEN,
     (_S.SUSPENDED, _T.CANCEL): _S.CANCELLED,
+    (_S.SUSPENDED, _T.HEARTBEAT): _S.CANCELLED,
     (_S.SUSPENDED, _T.EXPIRE): _S.EXPIRED,
     (_S.SUSPENDED, _T.MATCH_START): _S.CANCELLED,
     (_S.SUSPENDED, _T.MARKET_CLOSE): _S.CANCELLED,
@@ -105,6 +114,7 @@ class Order(msgspec.Struct, gc=False, eq=False):
     fill_amount: int = 0
     pending_fill_amount: int = 0
     position: Position | None = None  # where it counts, once admitted
+    doom: Trigger | None = None  # held only: what ends it instead of its return to the book (D12)
 
     @property
     def remaining(self) -> int:

@@ -17,6 +17,29 @@ class Token(msgspec.Struct, frozen=True, gc=False):
     taker_minimum: int
 
 
+class BettingDelays(msgspec.Struct, frozen=True):
+    """How long a fill waits before it is matched (spec/sx.md 7.10). League beats sport beats the rest."""
+
+    pre_match_ms: int = 500
+    in_play_ms: int = 8_000
+    in_play_by_sport: tuple[tuple[int, int], ...] = ()  # (sport id, ms)
+    in_play_by_league: tuple[tuple[str, int], ...] = ()  # (league label, ms)
+
+    def in_play(self, sport_id: int, league_label: str) -> int:
+        """The delay while a match of this league is on, ms."""
+        leagues, sports = dict(self.in_play_by_league), dict(self.in_play_by_sport)
+        return leagues.get(league_label, sports.get(sport_id, self.in_play_ms))
+
+
+class Restrictions(msgspec.Struct, frozen=True):
+    """When an account may not post for a while: its balance fell below its exposure too often (spec/sx.md 7.7)."""
+
+    dips_max: int = 5  # so many of them; 0 switches restrictions off
+    window_ms: int = 600_000  # within this time
+    merge_ms: int = 1_000  # those that follow each other faster count once
+    duration_ms: int = 900_000
+
+
 class Rules(msgspec.Struct, frozen=True):
     """Everything that decides and may differ between venues (spec/sx.md 1.1, 5.10, 9).
 
@@ -30,6 +53,13 @@ class Rules(msgspec.Struct, frozen=True):
     odds_ladder_step: int  # in units of 10^15; 0 switches the ladder off (spec/sx.md 3.3)
     cancel_timestamp_past_max_s: int
     cancel_timestamp_future_max_s: int
+    settlement_delay_ms: int | None = 500  # from match to confirmation; None: the operator decides (7.11.8)
+    betting_delays: BettingDelays = BettingDelays()
+    fills_in_flight_max: int = 10  # of one taker, from acceptance to confirmation (5.12)
+    fee: int = 0  # of a winner's profit, x 10^20 (D1)
+    suspends: bool = True  # uncovered orders are suspended; False: cancelled for good (7.6)
+    restrictions: Restrictions = Restrictions()
+    approval_required: bool = False  # orders and fills need an allowance (5.11)
 
     def token(self, address: bytes) -> Token | None:
         """The supported token at this address."""

@@ -11,12 +11,15 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from overround.engine.catalogue import Fixture, League, Market, Team
+from overround.engine.account import Account
+from overround.engine.catalogue import Fixture, League, LiveScore, Market, Team
 from overround.engine.commands import NewOrder
-from overround.engine.order import Order, OrderState
+from overround.engine.fill import Fill, HeldFill
+from overround.engine.heartbeat import Firing, Heartbeat
+from overround.engine.order import FINAL, Order, OrderState, Trigger
 from overround.engine.rules import Rules
 from overround.engine.state import State
-from overround.engine.types import Address, FixtureId, MarketHash, OrderHash
+from overround.engine.types import Address, FillHash, FixtureId, MarketHash, OrderHash
 
 CHUNK_SIZE: Final = 1_000  # records per section
 _HASH_BYTES: Final = 32
@@ -40,6 +43,11 @@ class WorldSection(Section, frozen=True):
     markets: list[Market]
     main_lines: list[tuple[FixtureId, int, MarketHash]]
     cancels_from_s: int = 0
+    priority_count: int = 0
+    fill_count: int = 0
+    funded: list[tuple[Address, int]] = []
+    fees: list[tuple[Address, int]] = []
+    live_scores: list[LiveScore] = []
 
 
 class AccountImage(msgspec.Struct, frozen=True, gc=False):
@@ -49,6 +57,11 @@ class AccountImage(msgspec.Struct, frozen=True, gc=False):
     balances: list[tuple[Address, int]]
     api_key_digest: bytes | None
     api_key_issued_at_ms: int
+    allowances: list[tuple[Address, int, int]] = []  # token, value, next nonce
+    restricted_until_ms: int | None = 0
+    dips_ms: list[int] = []
+    heartbeat: Heartbeat | None = None
+    last_firing: Firing | None = None
 
 
 class AccountSection(Section, frozen=True):
@@ -56,7 +69,7 @@ class AccountSection(Section, frozen=True):
 
 
 class OrderImage(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A live order."""
+    """A live order, or one that ended with fills pending."""
 
     terms: NewOrder
     number: int
@@ -66,10 +79,11 @@ class OrderImage(msgspec.Struct, frozen=True, gc=False, array_like=True):
     state: OrderState
     fill_amount: int
     pending_fill_amount: int
+    doom: Trigger | None = None
 
 
 class OrderSection(Section, frozen=True):
-    """Live orders, in the order of acceptance."""
+    """Live orders, in the order of acceptance, then the others."""
 
     orders: list[OrderImage]
 
@@ -86,7 +100,20 @@ class ReplaySection(Section, frozen=True):
     requests: list[tuple[int, bytes]]
 
 
-AnySection = WorldSection | AccountSection | OrderSection | ClosedSection | ReplaySection
+class FillSection(Section, frozen=True):
+    """Fills in their delay, and those that are not paid yet."""
+
+    held: list[HeldFill]
+    fills: list[Fill]
+
+
+class BurntSection(Section, frozen=True):
+    """Hashes of all fills ever admitted, 32 bytes each, one after the other."""
+
+    fill_hashes: bytes
+
+
+AnySection = WorldSection | AccountSection | OrderSection | ClosedSection | ReplaySection | FillSection | BurntSection
 
 
 def dump(state: State) -> Iterator[AnySection]:
@@ -102,16 +129,22 @@ def dump(state: State) -> Iterator[AnySection]:
         markets=list(state.markets.values()),
         main_lines=[(fixture, kind, market) for (fixture, kind), market in state.main_lines.items()],
         cancels_from_s=state.cancels_from_s,
+        priority_count=state.priority_count,
+        fill_count=state.fills.count,
+        funded=list(state.funded.items()),
+        fees=list(state.fees.items()),
+        live_scores=list(state.live_scores.values()),
     )
-    images = (
-        AccountImage(one.address, list(one.balances.items()), one.api_key_digest, one.api_key_issued_at_ms)
-        for one in state.accounts.values()
-    )
-    yield from (AccountSection(chunk) for chunk in _chunks(images))
+    accounts = (_account(state, account) for account in state.accounts.values())
+    yield from (AccountSection(chunk) for chunk in _chunks(accounts))
     # The registry is a dict in the order of acceptance: nothing is ever put back into it.
     yield from (OrderSection(chunk) for chunk in _chunks(map(_image, state.orders.values())))
+    yield from (OrderSection(chunk) for chunk in _chunks(map(_image, state.lingering.values())))
     yield from (ClosedSection(b"".join(chunk)) for chunk in _chunks(state.closed))
     yield from (ReplaySection(chunk) for chunk in _chunks(state.replays.items()))
+    yield from (FillSection(chunk, []) for chunk in _chunks(state.fills.held.values()))
+    yield from (FillSection([], chunk) for chunk in _chunks(state.fills.by_hash.values()))
+    yield from (BurntSection(b"".join(chunk)) for chunk in _chunks(state.burnt))
 
 
 def load(sections: Iterable[AnySection]) -> State:
@@ -126,15 +159,27 @@ def load(sections: Iterable[AnySection]) -> State:
                     _load_account(state, image)
             case OrderSection():
                 for order in section.orders:
-                    state.admit(_order(order))
+                    _load_order(state, _order(order))
             case ClosedSection():
-                hashes = section.order_hashes
-                for start in range(0, len(hashes), _HASH_BYTES):
-                    state.remember_closed(OrderHash(hashes[start : start + _HASH_BYTES]))
+                for order_hash in _hashes(section.order_hashes):
+                    state.remember_closed(OrderHash(order_hash))
             case ReplaySection():
                 for second, key in section.requests:
                     state.remember_request(key, second)
+            case FillSection():
+                for held in section.held:
+                    state.hold_fill(held)
+                for fill in section.fills:
+                    state.put_fill(fill)
+            case BurntSection():
+                for fill_hash in _hashes(section.fill_hashes):
+                    state.burn(FillHash(fill_hash))
+    state.touched.take()  # nothing has moved since the state was dumped
     return state
+
+
+def _hashes(joined: bytes) -> Iterator[bytes]:
+    return (joined[start : start + _HASH_BYTES] for start in range(0, len(joined), _HASH_BYTES))
 
 
 def _chunks(items: Iterable[_T]) -> Iterator[list[_T]]:
@@ -149,6 +194,12 @@ def _load_world(state: State, world: WorldSection) -> None:
     if world.clock_offset_ms or world.clock_frozen_at_ms is not None:
         state.adjust_clock(world.clock_offset_ms, world.clock_frozen_at_ms)
     state.order_count = world.order_count
+    state.priority_count = world.priority_count
+    state.fills.count = world.fill_count
+    for token, amount in world.funded:
+        state.count_funds(token, amount)
+    for token, amount in world.fees:
+        state.keep_fee(token, amount)
     state.refuse_cancels_before(world.cancels_from_s)
     for league in world.leagues:
         state.put_league(league)
@@ -158,6 +209,8 @@ def _load_world(state: State, world: WorldSection) -> None:
         state.put_fixture(fixture)
     for market in world.markets:
         state.put_market(market)
+    for score in world.live_scores:
+        state.put_live_score(score)
     state.main_lines = {(fixture, kind): market for fixture, kind, market in world.main_lines}
 
 
@@ -166,6 +219,36 @@ def _load_account(state: State, image: AccountImage) -> None:
         state.set_balance(image.address, token, amount)
     if image.api_key_digest is not None:
         state.set_api_key(image.address, image.api_key_digest, image.api_key_issued_at_ms)
+    for token, value, nonce in image.allowances:
+        state.set_allowance(image.address, token, value, nonce)
+    if image.restricted_until_ms != 0 or image.dips_ms:
+        state.set_restriction(image.address, image.restricted_until_ms, image.dips_ms)
+    if image.heartbeat is not None:
+        state.set_heartbeat(state.account(image.address).address, image.heartbeat)
+    if image.last_firing is not None:
+        state.set_last_firing(image.address, image.last_firing)
+
+
+def _load_order(state: State, order: Order) -> None:
+    if order.state in FINAL:
+        state.linger_again(order)
+    else:
+        state.admit(order)
+
+
+def _account(state: State, account: Account) -> AccountImage:
+    nonces = account.permit_nonces
+    return AccountImage(
+        address=account.address,
+        balances=list(account.balances.items()),
+        api_key_digest=account.api_key_digest,
+        api_key_issued_at_ms=account.api_key_issued_at_ms,
+        allowances=[(token, value, nonces[token]) for token, value in account.allowances.items()],
+        restricted_until_ms=account.restricted_until_ms,
+        dips_ms=account.dips_ms,
+        heartbeat=state.heartbeats.get(account.address),
+        last_firing=account.last_firing,
+    )
 
 
 def _image(order: Order) -> OrderImage:
@@ -178,6 +261,7 @@ def _image(order: Order) -> OrderImage:
         order.state,
         order.fill_amount,
         order.pending_fill_amount,
+        order.doom,
     )
 
 
@@ -191,4 +275,5 @@ def _order(image: OrderImage) -> Order:
         image.state,
         image.fill_amount,
         image.pending_fill_amount,
+        doom=image.doom,
     )

@@ -6,18 +6,22 @@ from collections.abc import Iterator
 from heapq import heappush
 from typing import Final
 
-from msgspec.structs import force_setattr
+from msgspec.structs import force_setattr, replace
 
 from overround.engine.account import Account, Position
-from overround.engine.catalogue import Fixture, League, Market, Team
+from overround.engine.catalogue import Fixture, League, LiveScore, Market, Team
 from overround.engine.commands import NewOrder
 from overround.engine.events import OrderChanged
 from overround.engine.expiry import ExpiryIndex
+from overround.engine.exposure import Touched
+from overround.engine.fill import Fill, FillStatus, HeldFill, MatchedFill
+from overround.engine.fills import Fills
 from overround.engine.fixed_odds import Book
+from overround.engine.heartbeat import Firing, Heartbeat, Heartbeats
 from overround.engine.order import FINAL, TRANSITIONS, Order, OrderState, Trigger
 from overround.engine.replays import ReplayMemory
 from overround.engine.rules import Rules, Token
-from overround.engine.types import Address, FixtureId, MarketHash, OrderHash
+from overround.engine.types import Address, FillHash, FixtureId, MarketHash, OrderHash
 from overround.engine.weight import Weights, order_weight, replay_weight
 
 SHARED_ODDS_MAX: Final = 100_000  # as many prices as the finest ladder has
@@ -40,12 +44,22 @@ class State:
         self.accounts: dict[Address, Account] = {}
         self.orders: dict[OrderHash, Order] = {}  # live ones
         self.closed: set[OrderHash] = set()  # ended ones: a hash is used once, for ever (spec/sx.md 7.4)
+        self.lingering: dict[OrderHash, Order] = {}  # ended ones with fills pending
         self.order_count = 0  # orders ever accepted
+        self.priority_count = 0  # time priorities ever given: to accepted and to restored orders
         self.books: dict[MarketHash, dict[Address, Book]] = {}
         self.expiry = ExpiryIndex()
         self.starts: list[tuple[int, FixtureId]] = []  # heap of (game time, fixture); stale ones are skipped
         self.replays = ReplayMemory()
         self.cancels_from_s = 0  # cancels signed before this second are refused, however wide the window
+        self.fills = Fills()
+        self.burnt: set[FillHash] = set()  # a fill hash is used once, for ever (D5)
+        self.escrow: dict[tuple[MarketHash, Address], int] = {}  # stakes of confirmed fills by market and token
+        self.funded: dict[Address, int] = {}  # token -> what operators put in, less what they took out
+        self.fees: dict[Address, int] = {}  # token -> what the venue earned
+        self.heartbeats = Heartbeats()
+        self.live_scores: dict[FixtureId, LiveScore] = {}
+        self.touched = Touched()  # whose money or exposure the command under way has moved
         self.weights = Weights()
         self._odds: dict[int, int] = {}
 
@@ -101,12 +115,83 @@ class State:
             account = self.accounts[address] = Account(address)
         return account
 
+    def fund(self, address: Address, token: Address, amount: int) -> None:
+        """The operator sets the wallet's balance; what that adds or takes comes from outside."""
+        account = self.account(address)
+        self.count_funds(token, amount - account.balances.get(token, 0))
+        self.touched.by_operator(account, token)
+        self.set_balance(address, token, amount)
+
+    def count_funds(self, token: Address, amount: int) -> None:
+        """Money from outside."""
+        self._count(self.funded, "funded", token, amount)
+
+    def pay(self, address: Address, token: Address, amount: int) -> None:
+        """Money from (positive) or into escrow."""
+        account = self.account(address)
+        self.touched.by_fill(account, token)
+        self.set_balance(address, token, account.balances.get(token, 0) + amount)
+
+    def keep_fee(self, token: Address, amount: int) -> None:
+        """Money from escrow to the venue."""
+        if amount:
+            self._count(self.fees, "fees", token, amount)
+
+    def reserve(self, address: Address, token: Address, amount: int) -> None:
+        """Unconfirmed stakes grow by this, or shrink."""
+        account = self.account(address)
+        self.touched.by_fill(account, token)
+        account.unconfirmed[token] = account.unconfirmed.get(token, 0) + amount
+
     def set_balance(self, address: Address, token: Address, amount: int) -> None:
         """The account's balance from here on."""
         balances = self.account(address).balances
         before = ("balance", address, token, balances[token]) if token in balances else None
         self.weights.replace_record(before, ("balance", address, token, amount))
         balances[token] = amount
+
+    def set_allowance(self, address: Address, token: Address, value: int, nonce: int) -> None:
+        """What the proxy may spend of the account's token, and the number of its next permit."""
+        account = self.account(address)
+        before = None
+        if token in account.permit_nonces:
+            before = ("allowance", address, token, account.allowances[token], account.permit_nonces[token])
+        self.weights.replace_record(before, ("allowance", address, token, value, nonce))
+        account.allowances[token], account.permit_nonces[token] = value, nonce
+
+    def set_restriction(self, address: Address, until_ms: int | None, dips_ms: list[int]) -> None:
+        """Until when the account may not post, and the dips that count towards the next time."""
+        account = self.account(address)
+        self.weights.replace_record(
+            ("restriction", address, account.restricted_until_ms, account.dips_ms),
+            ("restriction", address, until_ms, dips_ms),
+        )
+        account.restricted_until_ms, account.dips_ms = until_ms, dips_ms
+
+    def set_heartbeat(self, address: Address, heartbeat: Heartbeat | None) -> None:
+        """The account's heartbeat from here on."""
+        before = self.heartbeats.get(address)
+        self.weights.replace_record(
+            before and ("heartbeat", address, before), heartbeat and ("heartbeat", address, heartbeat)
+        )
+        self.heartbeats.set(address, heartbeat)
+
+    def set_last_firing(self, address: Address, firing: Firing) -> None:
+        """What the account's heartbeat did last."""
+        account = self.account(address)
+        before = account.last_firing
+        self.weights.replace_record(before and ("firing", address, before), ("firing", address, firing))
+        account.last_firing = firing
+
+    def put_live_score(self, score: LiveScore) -> None:
+        """Add or replace the score of a fixture."""
+        self.weights.replace_record(self.live_scores.get(score.fixture_id), score)
+        self.live_scores[score.fixture_id] = score
+
+    def _count(self, sums: dict[Address, int], name: str, token: Address, amount: int) -> None:
+        before = sums.get(token, 0)
+        self.weights.replace_record((name, token, before) if token in sums else None, (name, token, before + amount))
+        sums[token] = before + amount
 
     def set_api_key(self, address: Address, key_digest: bytes, issued_at_ms: int) -> None:
         """The account's only key from here on."""
@@ -123,6 +208,11 @@ class State:
         """Whether an order of this hash was ever accepted."""
         return order_hash in self.orders or order_hash in self.closed
 
+    def next_priority(self) -> int:
+        """A later time priority than any before."""
+        self.priority_count += 1
+        return self.priority_count
+
     def admit(self, order: Order) -> None:
         """Index an order that is not in a final state (a new one, or one from a snapshot)."""
         terms = order.terms
@@ -131,27 +221,35 @@ class State:
         self.orders[terms.order_hash] = order
         position = order.position = self._position(account, terms)
         position.orders[order.number] = order
-        self.expiry.add(order)
+        if order.doom is None:
+            self.expiry.add(order)
         self.weights.orders += order_weight(order)
-        if order.state is OrderState.OPEN:
-            position.enter_book(order)
+        position.enter(order)
 
-    def change(self, order: Order, trigger: Trigger, now_ms: int) -> OrderChanged:
-        """Move an order through its lifecycle; the event carries the values after it."""
-        position = order.position
+    def change(self, order: Order, trigger: Trigger, now_ms: int, *, filled: int = 0, pending: int = 0) -> OrderChanged:
+        """Move an order through its lifecycle, and its amounts by `filled` and `pending`; the event carries the values
+        after it."""
+        position, before = order.position, order.state
         assert position is not None
         self.weights.orders -= order_weight(order)
-        if order.state is OrderState.OPEN:
-            position.leave_book(order)
-        order.state = TRANSITIONS[order.state, trigger]
+        if before not in FINAL:
+            position.leave(order)
+        if position.suspended and before is OrderState.OPEN and trigger is not Trigger.SUSPEND:
+            self.touched.exposure_fell(self.accounts[order.terms.maker], order.terms)
+        if trigger is Trigger.RESTORE:
+            order.priority = self.next_priority()
+        order.fill_amount += filled
+        order.pending_fill_amount += pending
+        order.state = TRANSITIONS[before, trigger]
+        if order.state is not OrderState.HELD:
+            order.doom = None
         later_ms = order.update_time_ms + 1
         order.update_time_ms = later_ms if later_ms > now_ms else now_ms
         if order.state in FINAL:
-            self._end(position, order)
+            self._end(position, order, before)
         else:
             self.weights.orders += order_weight(order)
-            if order.state is OrderState.OPEN:
-                position.enter_book(order)
+            position.enter(order)
         return OrderChanged(
             order.terms.order_hash,
             trigger,
@@ -160,6 +258,23 @@ class State:
             order.pending_fill_amount,
             order.update_time_ms,
         )
+
+    def end(self, order: Order, trigger: Trigger, now_ms: int) -> OrderChanged | None:
+        """Take an order off for good, now or, if it is held, as soon as one of its fills fails (D12)."""
+        if order.state is OrderState.HELD:
+            self.doom(order, trigger)
+            return None
+        changed = self.change(order, trigger, now_ms)
+        if order.pending_fill_amount:
+            return replace(changed, pending_fills=self.fills.pending_of(order.terms.order_hash))
+        return changed
+
+    def doom(self, order: Order, trigger: Trigger) -> None:
+        """What a held order comes to instead of its return; a cancel of the maker's is remembered above all."""
+        if order.doom is None or trigger is Trigger.CANCEL:
+            self.weights.orders -= order_weight(order)
+            order.doom = trigger
+            self.weights.orders += order_weight(order)
 
     def remember_closed(self, order_hash: OrderHash) -> None:
         """No order of this hash is ever accepted again."""
@@ -171,8 +286,32 @@ class State:
         found = [order for account in self.accounts.values() for order in account.live_orders_of(market_hash)]
         return sorted(found, key=lambda order: order.number)
 
-    def _end(self, position: Position, order: Order) -> None:
-        """The order reached a final state: nothing but its hash is remembered."""
+    def find_order(self, order_hash: OrderHash) -> Order:
+        """An order that a pending fill refers to."""
+        return self.orders.get(order_hash) or self.lingering[order_hash]
+
+    def linger_again(self, order: Order) -> None:
+        """Index an ended order with fills pending, from a snapshot."""
+        terms = order.terms
+        account = self.account(terms.maker)
+        self._share(account, terms)
+        # It counts nowhere any more; the position tells `change` whose it is.
+        order.position = Position(self._book(terms))
+        self._linger(order)
+
+    def _linger(self, order: Order) -> None:
+        """Remember an ended order for as long as fills of it are pending."""
+        if order.pending_fill_amount:
+            self.lingering[order.terms.order_hash] = order
+            self.weights.orders += order_weight(order)
+        else:
+            self.lingering.pop(order.terms.order_hash, None)
+
+    def _end(self, position: Position, order: Order, before: OrderState) -> None:
+        """The order is in a final state: once no fill of it is pending, nothing but its hash is remembered."""
+        self._linger(order)
+        if before in FINAL:
+            return
         terms = order.terms
         del position.orders[order.number]
         if not position.orders:
@@ -188,12 +327,16 @@ class State:
             markets = account.positions[terms.base_token] = {}
         position = markets.get(terms.market_hash)
         if position is None:
-            books = self.books[terms.market_hash]
-            book = books.get(terms.base_token)
-            if book is None:
-                book = books[terms.base_token] = Book()
-            position = markets[terms.market_hash] = Position(book)
+            position = markets[terms.market_hash] = Position(self._book(terms))
         return position
+
+    def _book(self, terms: NewOrder) -> Book:
+        """The book of an order of these terms, made on first use."""
+        books = self.books[terms.market_hash]
+        book = books.get(terms.base_token)
+        if book is None:
+            book = books[terms.base_token] = Book()
+        return book
 
     def _share(self, account: Account, terms: NewOrder) -> None:
         """Let equal values be one object: decoded orders would each hold copies of their own."""
@@ -227,6 +370,56 @@ class State:
             return
         for second, key in self.replays.forget_before(earliest_s):
             self.weights.replays -= replay_weight(second, key)
+
+    # ---- fills ----------------------------------------------------------------------------------------------------
+
+    def burn(self, fill_hash: FillHash) -> None:
+        """No fill of this hash is ever admitted again."""
+        self.burnt.add(fill_hash)
+        self.weights.closed += int.from_bytes(fill_hash, "big")
+
+    def hold_fill(self, held: HeldFill) -> None:
+        """A fill waits out its betting delay."""
+        self.fills.hold(held)
+        self.account(held.command.taker).in_flight += 1
+        self.weights.replace_record(None, held)
+
+    def release_fill(self, held: HeldFill) -> None:
+        """Its delay is over."""
+        self.fills.release(held)
+        self.accounts[held.command.taker].in_flight -= 1
+        self.weights.replace_record(held, None)
+
+    def put_fill(self, fill: Fill) -> None:
+        """A matched fill, pending or confirmed: its stakes are reserved, or in escrow."""
+        terms = fill.terms
+        self.fills.put(fill)
+        self.weights.replace_record(None, fill)
+        if fill.status is FillStatus.PENDING:
+            self._reserve_all(terms, 1)
+            self.account(terms.taker).in_flight += 1
+        else:
+            key = terms.market_hash, terms.base_token
+            self.escrow[key] = self.escrow.get(key, 0) + terms.pot
+
+    def drop_fill(self, fill: Fill) -> None:
+        """Undo `put_fill`: nothing is reserved or in escrow for it any more."""
+        terms = fill.terms
+        self.fills.drop(fill)
+        self.weights.replace_record(fill, None)
+        if fill.status is FillStatus.PENDING:
+            self._reserve_all(terms, -1)
+            self.accounts[terms.taker].in_flight -= 1
+        else:
+            key = terms.market_hash, terms.base_token
+            self.escrow[key] -= terms.pot
+            if not self.escrow[key]:
+                del self.escrow[key]
+
+    def _reserve_all(self, terms: MatchedFill, sign: int) -> None:
+        self.reserve(terms.taker, terms.base_token, sign * terms.taker_stake)
+        for maker, stake in terms.maker_stakes.items():
+            self.reserve(maker, terms.base_token, sign * stake)
 
     def api_keys(self) -> Iterator[Account]:
         """Accounts that own an API key."""

@@ -1,35 +1,73 @@
-"""Time is a command: expiry and match start fire through `Tick` (spec/decisions.md D9, D13)."""
+"""Time is a command: every deadline fires through `Tick` (spec/decisions.md D9, D13)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import heappop
+from typing import Final
 
-from overround.engine import fixtures
+from overround.engine import filling, fixtures, heartbeats
 from overround.engine.commands import Tick
 from overround.engine.events import AnyEvent
+from overround.engine.exposure import restore_rule
 from overround.engine.order import Trigger
 from overround.engine.state import State
 
 
 def next_deadline_ms(state: State) -> int | None:
     """When something is due next; nothing happens by itself before."""
-    expiry_s, start_s = state.expiry.next_s, _next_start_s(state)
-    if expiry_s is None or (start_s is not None and start_s < expiry_s):
-        return None if start_s is None else start_s * 1000
-    return expiry_s * 1000
+    first = _first_due(state)
+    return first[0] if first else None
 
 
 def tick(state: State, command: Tick, now_ms: int) -> list[AnyEvent]:
-    """Fire every deadline up to now, in time order; at the same time expiry comes before match start (D9)."""
+    """Fire every deadline up to now, in time order (D9). Each is a step of its own: the exposure rule holds again
+    before the next one fires."""
     del command
     events: list[AnyEvent] = []
-    while (due_ms := next_deadline_ms(state)) is not None and due_ms <= now_ms:
-        if state.expiry.next_s is not None and state.expiry.next_s * 1000 == due_ms:
-            events += [state.change(order, Trigger.EXPIRE, now_ms) for order in state.expiry.pop_next()]
-        else:
-            _, fixture_id = heappop(state.starts)
-            events += fixtures.begin_match(state, state.fixtures[fixture_id], now_ms)
+    while (first := _first_due(state)) is not None and first[0] <= now_ms:
+        events += _FIRE[first[1]](state, now_ms)
+        events += restore_rule(state, now_ms)
     return events
+
+
+# Which of several deadlines at the same moment comes first (D9).
+_EXPIRY, _START, _HEARTBEAT, _SETTLEMENT, _RELEASE = range(5)
+
+
+def _first_due(state: State) -> tuple[int, int] | None:
+    """The earliest deadline, and what it is."""
+    expiry_s, start_s, fills = state.expiry.next_s, _next_start_s(state), state.fills
+    first = None if expiry_s is None else (expiry_s * 1000, _EXPIRY)
+    if start_s is not None:
+        first = min(first or (start_s * 1000, _START), (start_s * 1000, _START))
+    for deadline_ms, kind in (
+        (state.heartbeats.next_ms, _HEARTBEAT),
+        (fills.next_settlement_ms, _SETTLEMENT),
+        (fills.next_release_ms, _RELEASE),
+    ):
+        if deadline_ms is not None and (first is None or deadline_ms < first[0]):
+            first = (deadline_ms, kind)
+    return first
+
+
+def _expire(state: State, now_ms: int) -> list[AnyEvent]:
+    ended = (state.end(order, Trigger.EXPIRE, now_ms) for order in state.expiry.pop_next())
+    return [one for one in ended if one is not None]
+
+
+def _begin(state: State, now_ms: int) -> list[AnyEvent]:
+    _, fixture_id = heappop(state.starts)
+    return fixtures.begin_match(state, state.fixtures[fixture_id], now_ms)
+
+
+_FIRE: Final[dict[int, Callable[[State, int], list[AnyEvent]]]] = {
+    _EXPIRY: _expire,
+    _START: _begin,
+    _HEARTBEAT: heartbeats.fire,
+    _SETTLEMENT: filling.settle_next,
+    _RELEASE: filling.match_next,
+}
 
 
 def _next_start_s(state: State) -> int | None:

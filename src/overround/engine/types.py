@@ -8,6 +8,7 @@ from typing import Final, NewType
 Address = NewType("Address", bytes)  # 20 bytes: an Ethereum account or token
 OrderHash = NewType("OrderHash", bytes)  # 32 bytes: the hash of what the maker signed; the order's identity
 MarketHash = NewType("MarketHash", bytes)  # 32 bytes
+FillHash = NewType("FillHash", bytes)  # 32 bytes: the digest of what the taker signed; unique in the venue (D5)
 FixtureId = NewType("FixtureId", str)  # a sports event; `sportXeventId` on the SX wire
 Millis = NewType("Millis", int)  # milliseconds since the Unix epoch, or a duration in milliseconds
 
@@ -22,6 +23,14 @@ class Side(Enum):
 
     OUTCOME_ONE = "one"
     OUTCOME_TWO = "two"
+
+
+class Outcome(Enum):
+    """What a market was reported as (spec/sx.md 7.9)."""
+
+    VOID = 0
+    ONE = 1
+    TWO = 2
 
 
 class FixtureStatus(Enum):

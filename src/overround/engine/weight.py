@@ -32,6 +32,8 @@ def order_weight(order: Order) -> int:
         order.update_time_ms,
         terms.api_expiry,
     )
+    if order.doom is not None:
+        packed += order.doom.value.encode()
     if order.fill_amount or order.pending_fill_amount:
         packed += b"%d %d" % (order.fill_amount, order.pending_fill_amount)
     return int.from_bytes(hashlib.sha256(packed).digest(), "big")

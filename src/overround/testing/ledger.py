@@ -15,7 +15,7 @@ import httpx
 import msgspec
 
 from overround.engine.commands import AnyCommand, Cancel, PlaceOrders, SetBalance
-from overround.engine.events import AnyEvent, BalanceSet, OrderAccepted, OrderChanged
+from overround.engine.events import AnyEvent, BalanceChanged, OrderAccepted, OrderChanged
 from overround.engine.record import Record
 from overround.protocols import strict_json
 from overround.protocols.operator import decode as operator_decode
@@ -243,8 +243,8 @@ def _did(events: list[AnyEvent]) -> set[tuple[str, str]]:
                 done.add(("accepted", hash_text(event.order_hash)))
             case OrderChanged():
                 done.add(("changed", hash_text(event.order_hash)))
-            case BalanceSet():
-                done.add(("balance", str(event.amount)))
+            case BalanceChanged():
+                done.add(("balance", str(event.balance)))
             case _:
                 pass
     return done

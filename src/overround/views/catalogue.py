@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from overround.engine.catalogue import Fixture, League, Market, Team
+from overround.engine.catalogue import Fixture, League, LiveScore, Market, Team
 from overround.engine.state import State
 from overround.engine.types import FixtureId, MarketHash
 
@@ -17,6 +17,7 @@ class Catalogue:
         self.teams: dict[int, Team] = {}
         self.fixtures: dict[FixtureId, Fixture] = {}
         self.markets: dict[MarketHash, Market] = {}
+        self.live_scores: dict[FixtureId, LiveScore] = {}
         self._markets_of: dict[FixtureId, list[MarketHash]] = {}
 
     def seed(self, state: State) -> None:
@@ -24,6 +25,7 @@ class Catalogue:
         self.leagues.update(state.leagues)
         self.teams.update(state.teams)
         self.fixtures.update(state.fixtures)
+        self.live_scores.update(state.live_scores)
         for market in state.markets.values():
             self.put_market(market)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import NamedTuple
 
 from overround.engine.commands import NewOrder
+from overround.engine.fill import MatchedFill
 from overround.engine.order import OrderState
+from overround.engine.types import Outcome
 from overround.views.best_odds import SideKey
 
 
@@ -27,13 +30,31 @@ class BestOddsChange(NamedTuple):
     updated_at_ms: int
 
 
+class FillStage(Enum):
+    """What just became of a matched fill."""
+
+    MATCHED = "matched"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+    GRADED = "graded"
+
+
+class FillChange(NamedTuple):
+    """A matched fill after one step of its life."""
+
+    fill: MatchedFill
+    stage: FillStage
+    outcome: Outcome | None = None  # of its market, where it is graded
+
+
 class Changes:
     """Gathered while a record is applied."""
 
-    __slots__ = ("_sides_before", "orders")
+    __slots__ = ("_sides_before", "fills", "orders")
 
     def __init__(self) -> None:
         self.orders: list[OrderChange] = []  # in the order in which they happened
+        self.fills: list[FillChange] = []  # likewise
         self._sides_before: dict[SideKey, int | None] = {}
 
     def touch(self, side: SideKey, best_before: int | None) -> None:

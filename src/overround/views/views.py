@@ -7,27 +7,42 @@ from typing import Any
 
 from overround.engine.commands import Cancel, NewOrder, PlaceOrders
 from overround.engine.events import (
+    AllowanceSet,
     ApiKeyIssued,
-    BalanceSet,
+    BalanceChanged,
+    FillConfirmed,
+    FillFailed,
+    FillHeld,
+    FillMatched,
     FixtureChanged,
     FixtureCreated,
+    GraceGranted,
+    HeartbeatArmed,
+    HeartbeatFired,
+    HeartbeatStopped,
     LeagueCreated,
+    LiveScoreSet,
     MarketChanged,
     MarketCreated,
+    MarketReported,
     OrderAccepted,
     OrderChanged,
+    RestrictionChanged,
     TeamCreated,
     VenueConfigured,
 )
+from overround.engine.heartbeat import Heartbeat
 from overround.engine.order import OrderState
 from overround.engine.record import Record
 from overround.engine.replays import ReplayMemory
 from overround.engine.rules import Rules
 from overround.engine.state import State
-from overround.views.accounts import Accounts
+from overround.engine.types import FillHash, MarketHash, Outcome
+from overround.views.accounts import Accounts, Permit
 from overround.views.best_odds import BestOdds, side_key
 from overround.views.catalogue import Catalogue
-from overround.views.changes import BestOddsChange, Changes, OrderChange
+from overround.views.changes import BestOddsChange, Changes, FillChange, FillStage, OrderChange
+from overround.views.fills import Fills
 from overround.views.orders import Orders
 
 
@@ -40,6 +55,8 @@ class Views:
         self.accounts = Accounts()
         self.orders = Orders()
         self.best_odds = BestOdds()
+        self.fills = Fills()
+        self.fill_hashes: set[FillHash] = set()  # of every fill ever admitted (spec/decisions.md D5)
         self.requests = ReplayMemory()  # signed cancels already obeyed (spec/decisions.md C5)
         self.seq = 0
         self.time_ms = 0
@@ -53,7 +70,19 @@ class Views:
             FixtureChanged: self._on_fixture,
             MarketCreated: self._on_market,
             MarketChanged: self._on_market,
-            BalanceSet: self._on_balance,
+            MarketReported: self._on_reported,
+            LiveScoreSet: self._on_live_score,
+            BalanceChanged: self._on_balance,
+            RestrictionChanged: self._on_restriction,
+            AllowanceSet: self._on_allowance,
+            HeartbeatArmed: self._on_armed,
+            HeartbeatStopped: self._on_stopped,
+            HeartbeatFired: self._on_fired,
+            GraceGranted: self._on_grace,
+            FillHeld: self._on_held,
+            FillMatched: self._on_matched,
+            FillConfirmed: self._on_confirmed,
+            FillFailed: self._on_failed,
             ApiKeyIssued: self._on_api_key,
             OrderAccepted: self._on_accepted,
             OrderChanged: self._on_changed,
@@ -69,6 +98,11 @@ class Views:
             self.orders.seed(order)
             if order.state is OrderState.OPEN:
                 self.best_odds.add(order.terms, order.update_time_ms)
+        for order in state.lingering.values():
+            self.orders.seed(order)
+        for fill in state.fills.by_hash.values():
+            self.fills.seed(fill)
+        self.fill_hashes.update(state.burnt)
         for second, key in state.replays.items():
             self.requests.remember(key, second)
 
@@ -119,9 +153,70 @@ class Views:
         del record
         self.catalogue.put_market(event.market)
 
-    def _on_balance(self, record: Record, event: BalanceSet) -> None:
+    def _on_balance(self, record: Record, event: BalanceChanged) -> None:
         del record
-        self.accounts.set_balance(event.account, event.token, event.amount)
+        self.accounts.set_balance(event.account, event.token, event.balance, event.available)
+
+    def _on_restriction(self, record: Record, event: RestrictionChanged) -> None:
+        del record
+        self.accounts.restricted_until_ms[event.account] = event.until_ms
+
+    def _on_allowance(self, record: Record, event: AllowanceSet) -> None:
+        del record
+        if event.changed:
+            self.accounts.permits.setdefault(event.owner, {})[event.token] = Permit(event.value, event.nonce)
+
+    def _on_armed(self, record: Record, event: HeartbeatArmed) -> None:
+        del record
+        self.accounts.heartbeats[event.account] = Heartbeat(event.interval_s, event.pinged_at_ms, event.deadline_ms)
+
+    def _on_stopped(self, record: Record, event: HeartbeatStopped) -> None:
+        del record
+        self.accounts.heartbeats.pop(event.account, None)
+
+    def _on_fired(self, record: Record, event: HeartbeatFired) -> None:
+        del record
+        self.accounts.fire_heartbeat(event)
+
+    def _on_grace(self, record: Record, event: GraceGranted) -> None:
+        del record
+        self.accounts.grant_grace(event.grace_ms)
+
+    def _on_live_score(self, record: Record, event: LiveScoreSet) -> None:
+        del record
+        self.catalogue.live_scores[event.score.fixture_id] = event.score
+
+    # ---- fills ----------------------------------------------------------------------------------------------------
+
+    def _on_held(self, record: Record, event: FillHeld) -> None:
+        del record
+        self.fill_hashes.add(event.fill_hash)
+
+    def _on_matched(self, record: Record, event: FillMatched) -> None:
+        del record
+        self.fills.match(event.fill)
+        self._changes.fills.append(FillChange(event.fill, FillStage.MATCHED))
+
+    def _on_confirmed(self, record: Record, event: FillConfirmed) -> None:
+        del record
+        fill = self.fills.confirm(event.fill_hash)
+        self._changes.fills.append(FillChange(fill, FillStage.CONFIRMED))
+        if event.outcome is not None:
+            self._grade(fill.market_hash, event.outcome)
+
+    def _on_failed(self, record: Record, event: FillFailed) -> None:
+        del record
+        self._changes.fills.append(FillChange(self.fills.fail(event.fill_hash), FillStage.FAILED))
+
+    def _on_reported(self, record: Record, event: MarketReported) -> None:
+        del record
+        self._grade(event.market_hash, event.outcome)
+
+    def _grade(self, market_hash: MarketHash, outcome: Outcome) -> None:
+        for fill in self.fills.grade(market_hash):
+            self._changes.fills.append(FillChange(fill, FillStage.GRADED, outcome))
+
+    # ---- orders ---------------------------------------------------------------------------------------------------
 
     def _on_api_key(self, record: Record, event: ApiKeyIssued) -> None:
         del record
@@ -138,9 +233,11 @@ class Views:
         before = self.orders.change(event)
         if before is None:
             return
-        if event.state is not OrderState.OPEN:
+        is_open = event.state is OrderState.OPEN
+        if is_open is not before.is_open:
             self._touch(before.terms)
-            self.best_odds.remove(before.terms, record.time_ms)  # an update time may run ahead by a millisecond
+            move = self.best_odds.add if is_open else self.best_odds.remove
+            move(before.terms, record.time_ms)  # an update time may run ahead by a millisecond
         self._changes.orders.append(
             OrderChange(before.terms, event.state, event.fill_amount, event.pending_fill_amount, event.update_time_ms)
         )

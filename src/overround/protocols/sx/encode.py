@@ -9,7 +9,7 @@ import msgspec
 from overround.engine import catalogue
 from overround.engine.commands import PlaceOrders
 from overround.engine.events import CancelRefused, OrderAccepted, OrderChanged, OrderRefused
-from overround.engine.order import OrderState
+from overround.engine.order import Trigger
 from overround.engine.record import Record
 from overround.engine.rules import Rules
 from overround.protocols import strict_json
@@ -73,9 +73,15 @@ def placed(record: Record) -> dict[str, Any]:
 def cancelled(record: Record) -> dict[str, Any]:
     """Any cancel (5.10): `orders` is left out when none was cancelled, `notCancelled` never is."""
     orders = [
-        {"orderHash": hash_text(event.order_hash), "pendingFills": []}
+        {
+            "orderHash": hash_text(event.order_hash),
+            "pendingFills": [
+                {"fillHash": hash_text(fill_hash), "pendingFillAmount": str(amount)}
+                for fill_hash, amount in event.pending_fills
+            ],
+        }
         for event in record.events
-        if isinstance(event, OrderChanged) and event.state is OrderState.CANCELLED
+        if isinstance(event, OrderChanged) and event.trigger is Trigger.CANCEL
     ]
     refused = [
         {"orderHash": event.order_hash, "reason": event.refusal.value}
