@@ -13,7 +13,7 @@ STALE_MIN: Final = 10_000
 
 
 class ExpiryIndex:
-    """Live orders by the second they expire in. An order in a final state is skipped, and swept out in bulk."""
+    """Live orders by the second they expire in. An order that ended, or is doomed, is skipped and swept out in bulk."""
 
     __slots__ = ("_buckets", "_heap", "_seconds", "_size", "_stale")
 
@@ -41,7 +41,7 @@ class ExpiryIndex:
         self._size += 1
 
     def note_ended(self) -> None:
-        """An order that is watched reached a final state before its expiry."""
+        """An order that is watched ended before its expiry, or is held and will never return to the book."""
         self._stale += 1
         if self._stale >= STALE_MIN and self._stale * 2 > self._size:
             self._sweep()
@@ -52,7 +52,7 @@ class ExpiryIndex:
         while self._heap:
             second = self._heap[0]
             bucket = self._buckets[second]
-            while bucket and bucket[-1].state in FINAL:
+            while bucket and not _is_watched(bucket[-1]):
                 bucket.pop()
                 self._size -= 1
                 self._stale -= 1
@@ -66,11 +66,11 @@ class ExpiryIndex:
         bucket = self._drop_next()
         self._size -= len(bucket)
         self._stale -= len(bucket)  # the live ones are about to end, and are noted when they do
-        return [order for order in bucket if order.state not in FINAL]
+        return [order for order in bucket if _is_watched(order)]
 
     def __iter__(self) -> Iterator[Order]:
         for bucket in self._buckets.values():
-            yield from (order for order in bucket if order.state not in FINAL)
+            yield from (order for order in bucket if _is_watched(order))
 
     def _drop_next(self) -> list[Order]:
         second = heappop(self._heap)
@@ -81,7 +81,7 @@ class ExpiryIndex:
         live = {
             second: kept
             for second, bucket in self._buckets.items()
-            if (kept := [order for order in bucket if order.state not in FINAL])
+            if (kept := [order for order in bucket if _is_watched(order)])
         }
         self._buckets = live
         self._heap = list(live)
@@ -89,3 +89,7 @@ class ExpiryIndex:
         heapify(self._heap)
         self._size = sum(map(len, live.values()))
         self._stale = 0
+
+
+def _is_watched(order: Order) -> bool:
+    return order.state not in FINAL and order.doom is None

@@ -241,12 +241,13 @@ class State:
         order.fill_amount += filled
         order.pending_fill_amount += pending
         order.state = TRANSITIONS[before, trigger]
+        was_doomed = order.doom is not None
         if order.state is not OrderState.HELD:
             order.doom = None
         later_ms = order.update_time_ms + 1
         order.update_time_ms = later_ms if later_ms > now_ms else now_ms
         if order.state in FINAL:
-            self._end(position, order, before)
+            self._end(position, order, before, was_doomed=was_doomed)
         else:
             self.weights.orders += order_weight(order)
             position.enter(order)
@@ -272,6 +273,8 @@ class State:
     def doom(self, order: Order, trigger: Trigger) -> None:
         """What a held order comes to instead of its return; a cancel of the maker's is remembered above all."""
         if order.doom is None or trigger is Trigger.CANCEL:
+            if order.doom is None:
+                self.expiry.note_ended()
             self.weights.orders -= order_weight(order)
             order.doom = trigger
             self.weights.orders += order_weight(order)
@@ -307,7 +310,7 @@ class State:
         else:
             self.lingering.pop(order.terms.order_hash, None)
 
-    def _end(self, position: Position, order: Order, before: OrderState) -> None:
+    def _end(self, position: Position, order: Order, before: OrderState, *, was_doomed: bool) -> None:
         """The order is in a final state: once no fill of it is pending, nothing but its hash is remembered."""
         self._linger(order)
         if before in FINAL:
@@ -317,7 +320,8 @@ class State:
         if not position.orders:
             del self.accounts[terms.maker].positions[terms.base_token][terms.market_hash]
         del self.orders[terms.order_hash]
-        self.expiry.note_ended()
+        if not was_doomed:
+            self.expiry.note_ended()
         self.remember_closed(terms.order_hash)
 
     def _position(self, account: Account, terms: NewOrder) -> Position:
