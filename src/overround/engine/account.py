@@ -22,22 +22,22 @@ class Position(msgspec.Struct, gc=False):
 
     def enter(self, order: Order) -> None:
         """The order is in its state from now on: an open one can be matched, and counts."""
-        state = order.state
-        if state is OrderState.OPEN:
+        if order.state is OrderState.OPEN:
             self.book.add(order)
             self.exposure += order.remaining
-        elif state is OrderState.SUSPENDED:
+        elif order.state is OrderState.SUSPENDED:
             self.suspended += 1
         else:
             self.book.hold(order)
 
-    def leave(self, order: Order) -> None:
-        """Undo `enter`; call it before the order changes."""
-        state = order.state
-        if state is OrderState.OPEN:
-            self.book.remove(order)
-            self.exposure -= order.remaining
-        elif state is OrderState.SUSPENDED:
+    def leave_book(self, order: Order) -> None:
+        """Undo `enter` of an open order; call it before the order changes."""
+        self.book.remove(order)
+        self.exposure -= order.remaining
+
+    def leave_others(self, order: Order) -> None:
+        """Undo `enter` of a suspended or held order; call it before the order changes."""
+        if order.state is OrderState.SUSPENDED:
             self.suspended -= 1
         else:
             self.book.unhold(order)

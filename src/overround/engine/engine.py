@@ -99,7 +99,7 @@ class Engine:
         """
         state = self.state
         outcome = _RULES[type(command)](state, command, now_ms)
-        if state.touched and not isinstance(outcome, Rejection):
+        if state.touched.moved and not isinstance(outcome, Rejection):
             outcome += restore_rule(state, now_ms)
         return outcome
 

@@ -33,10 +33,10 @@ class Touch(msgspec.Struct):
 class Touched:
     """Who was touched, in the order of the first touch."""
 
-    __slots__ = ("_touches",)
+    __slots__ = ("moved",)
 
     def __init__(self) -> None:
-        self._touches: dict[tuple[Address, Address], Touch] = {}
+        self.moved: dict[tuple[Address, Address], Touch] = {}
 
     def by_operator(self, account: Account, token: Address) -> None:
         """The operator is about to set a balance."""
@@ -51,20 +51,17 @@ class Touched:
         """An open order of these terms becomes smaller or leaves the book, but not for lack of money."""
         self._touch(account, terms.base_token).less_exposed.add(terms.market_hash)
 
-    def __bool__(self) -> bool:
-        return bool(self._touches)
-
     def take(self) -> list[tuple[tuple[Address, Address], Touch]]:
         """Everything so far; nobody is touched afterwards."""
-        touches = list(self._touches.items())
-        self._touches.clear()
+        touches = list(self.moved.items())
+        self.moved.clear()
         return touches
 
     def _touch(self, account: Account, token: Address) -> Touch:
         key = account.address, token
-        touch = self._touches.get(key)
+        touch = self.moved.get(key)
         if touch is None:
-            touch = self._touches[key] = Touch(account.available(token))
+            touch = self.moved[key] = Touch(account.available(token))
         return touch
 
 

@@ -57,6 +57,7 @@ class State:
         self.escrow: dict[tuple[MarketHash, Address], int] = {}  # stakes of confirmed fills by market and token
         self.funded: dict[Address, int] = {}  # token -> what operators put in, less what they took out
         self.fees: dict[Address, int] = {}  # token -> what the venue earned
+        self.restricted: set[Address] = set()  # accounts that are, or were until some time ago
         self.heartbeats = Heartbeats()
         self.live_scores: dict[FixtureId, LiveScore] = {}
         self.touched = Touched()  # whose money or exposure the command under way has moved
@@ -167,6 +168,10 @@ class State:
             ("restriction", address, until_ms, dips_ms),
         )
         account.restricted_until_ms, account.dips_ms = until_ms, dips_ms
+        if until_ms == 0:
+            self.restricted.discard(address)
+        else:
+            self.restricted.add(address)
 
     def set_heartbeat(self, address: Address, heartbeat: Heartbeat | None) -> None:
         """The account's heartbeat from here on."""
@@ -208,6 +213,13 @@ class State:
         """Whether an order of this hash was ever accepted."""
         return order_hash in self.orders or order_hash in self.closed
 
+    def next_number(self) -> tuple[int, int]:
+        """Place and time priority of the next order to be accepted."""
+        self.order_count = number = self.order_count + 1
+        self.priority_count = priority = self.priority_count + 1
+        # One object for both as long as they are the same: a million orders hold them.
+        return number, number if priority == number else priority
+
     def next_priority(self) -> int:
         """A later time priority than any before."""
         self.priority_count += 1
@@ -229,32 +241,34 @@ class State:
     def change(self, order: Order, trigger: Trigger, now_ms: int, *, filled: int = 0, pending: int = 0) -> OrderChanged:
         """Move an order through its lifecycle, and its amounts by `filled` and `pending`; the event carries the values
         after it."""
-        position, before = order.position, order.state
+        position, before, was_doomed = order.position, order.state, order.doom is not None
         assert position is not None
         self.weights.orders -= order_weight(order)
-        if before not in FINAL:
-            position.leave(order)
-        if position.suspended and before is OrderState.OPEN and trigger is not Trigger.SUSPEND:
-            self.touched.exposure_fell(self.accounts[order.terms.maker], order.terms)
-        if trigger is Trigger.RESTORE:
-            order.priority = self.next_priority()
-        order.fill_amount += filled
-        order.pending_fill_amount += pending
-        order.state = TRANSITIONS[before, trigger]
-        was_doomed = order.doom is not None
-        if order.state is not OrderState.HELD:
-            order.doom = None
+        if before is OrderState.OPEN:
+            position.leave_book(order)
+            if position.suspended and trigger is not Trigger.SUSPEND:
+                self.touched.exposure_fell(self.accounts[order.terms.maker], order.terms)
+        elif before not in FINAL:
+            position.leave_others(order)
+        if filled or pending:
+            order.fill_amount += filled
+            order.pending_fill_amount += pending
+        order.state = state = TRANSITIONS[before, trigger]
         later_ms = order.update_time_ms + 1
         order.update_time_ms = later_ms if later_ms > now_ms else now_ms
-        if order.state in FINAL:
-            self._end(position, order, before, was_doomed=was_doomed)
+        if was_doomed and state is not OrderState.HELD:
+            order.doom = None
+        if state in FINAL:
+            self._end(position, order, was_live=before not in FINAL, was_doomed=was_doomed)
         else:
+            if trigger is Trigger.RESTORE:
+                order.priority = self.next_priority()
             self.weights.orders += order_weight(order)
             position.enter(order)
         return OrderChanged(
             order.terms.order_hash,
             trigger,
-            order.state,
+            state,
             order.fill_amount,
             order.pending_fill_amount,
             order.update_time_ms,
@@ -310,10 +324,11 @@ class State:
         else:
             self.lingering.pop(order.terms.order_hash, None)
 
-    def _end(self, position: Position, order: Order, before: OrderState, *, was_doomed: bool) -> None:
+    def _end(self, position: Position, order: Order, *, was_live: bool, was_doomed: bool) -> None:
         """The order is in a final state: once no fill of it is pending, nothing but its hash is remembered."""
-        self._linger(order)
-        if before in FINAL:
+        if order.pending_fill_amount or not was_live:
+            self._linger(order)
+        if not was_live:
             return
         terms = order.terms
         del position.orders[order.number]
