@@ -287,6 +287,29 @@ def test_subscribers_publish_and_hear_who_it_was(play: Play) -> None:
     play(act)
 
 
+def test_a_payload_is_what_the_speaker_says_and_who_cannot_read_it_is_told(url: str) -> None:
+    """Clients in Protobuf say whatever they like, as their test suites do; JSON has no words for that."""
+
+    async def act(binary: Table, text: Table) -> None:
+        speaker, listener, channel = await binary.peer(), await binary.peer(), fresh()
+        reader = await text.peer()
+        for peer in (listener, reader):
+            await peer.subscribed(channel)
+        speech = await speaker.subscribed(channel)
+        await speech.publish(b'{"in": "json"}')
+        assert (await reader.wait_for("publication")).data == {"in": "json"}
+        await speech.publish(b"boom \xff")
+        assert (await listener.wait_for("publication", 2)).data == b"boom \xff"
+        ended = await reader.wait_for("disconnected")
+        assert (ended.code, ended.reason) == (3506, "inappropriate protocol")
+
+    async def scene() -> None:
+        async with Table(url, protobuf=True) as binary, Table(url, protobuf=False) as text:
+            await act(binary, text)
+
+    asyncio.run(scene())
+
+
 def test_history_is_read_forwards_and_backwards_in_pages(play: Play) -> None:
     async def act(table: Table) -> None:
         peer, channel = await table.peer(), fresh()
@@ -488,9 +511,18 @@ def test_open_channels_do_not_outlive_the_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize("protocol", ["json", "protobuf"])
 def test_the_javascript_client_can_do_all_of_it(url: str, protocol: str) -> None:
     user = fresh("user")
+    channels = [fresh("token") for _ in range(5)]
+    tokens = {name: jwt(iat=1_737_532_348, channel=name) for name in channels}  # for whoever has no name
     ended = subprocess.run(
         ["node", str(NODE_PROGRAM)],
-        env={**os.environ, "WS_URL": url, "PROTOCOL": protocol, "TOKEN": jwt(sub=user), "RUN": fresh("js")},
+        env={
+            **os.environ,
+            "WS_URL": url,
+            "PROTOCOL": protocol,
+            "TOKEN": jwt(sub=user),
+            "SUBSCRIPTION_TOKENS": json.dumps(tokens),
+            "RUN": fresh("js"),
+        },
         capture_output=True,
         text=True,
         timeout=NODE_TIMEOUT_S,
@@ -512,6 +544,10 @@ def test_the_javascript_client_can_do_all_of_it(url: str, protocol: str) -> None
         "tooMany": {"wasRecovering": True, "recovered": False, "heard": ["live", "last"]},
         "personal": {"channel": f"#{user}", "recoverable": True, "data": "to myself"},
         "loop": {"code": 0, "numClients": 1, "rpc": 108},
+        "tokens": {"states": ["subscribed"] * 5, "codes": [0] * 5},
+        "network": {"code": 1, "recovered": True, "state": "disconnected"},
+        "mind": {"between": "unsubscribed", "numClients": 1, "state": "connected"},
+        "early": {"early": True, "now": 108},
     }
 
 
