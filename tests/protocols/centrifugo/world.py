@@ -88,7 +88,7 @@ NAMESPACES = Namespaces(
     }
 )
 
-# As the example configuration for the published clients' own tests has it.
+# Much as the example configuration for the published clients' own tests has it.
 OPEN = Namespaces(
     {
         "smallhistory": Namespace(
