@@ -216,7 +216,7 @@ async def _conversation(table: Table, channel: str) -> tuple[Peer, Callable[[int
         pytest.param("", "", id="no token"),
     ],
 )
-def test_everybody_may_come_in_and_be_seen(play: Play, token: str, user: str) -> None:
+def test_everybody_may_come_in_and_be_seen(play: Play, hub: ServerProcess, token: str, user: str) -> None:
     async def act(table: Table) -> None:
         peer, channel = await table.peer(token=token), fresh()
         subscription = await peer.subscribed(channel)
@@ -226,6 +226,7 @@ def test_everybody_may_come_in_and_be_seen(play: Play, token: str, user: str) ->
         assert (stats.num_clients, stats.num_users) == (1, 1)
 
     play(act)
+    assert "Warning" not in hub.log  # not of the secret, which is as short as the suites have it
 
 
 @pytest.mark.parametrize("token", ["invalid_token", jwt(sub="x").rpartition(".")[0] + ".AAAA", jwt(channel="room")])
