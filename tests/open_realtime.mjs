@@ -204,7 +204,9 @@ async function changeItsMind() {
   const again = once(subscription, "subscribed");
   subscription.subscribe();
   await again;
-  const { numClients } = await subscription.presenceStats();
+  // The connection before this one may not have been seen to close yet.
+  let { numClients } = await subscription.presenceStats();
+  while (numClients > 1) ({ numClients } = await subscription.presenceStats());
   return { between, numClients, state: client.state };
 }
 
