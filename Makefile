@@ -57,18 +57,18 @@ bench: setup ## measure against the limits of this machine (two cores, Linux); B
 
 CYCLES ?= 250
 kill: setup ## kill -9 at random moments, CYCLES times; nothing acknowledged may be lost
-	KILL_CYCLES=$(CYCLES) $(BIN)/python -m pytest tests/durability/test_kill.py -s -p no:xdist --timeout=0
+	KILL_CYCLES=$(CYCLES) $(BIN)/python -m pytest tests/durability/test_kill.py -s -n 0 --timeout=0
 
 STEPS ?= 200000
 model: setup ## the engine against its slow twin for STEPS random steps
-	OVERROUND_MODEL_STEPS=$(STEPS) $(BIN)/python -m pytest tests/properties/test_model.py -s -p no:xdist --timeout=0
+	OVERROUND_MODEL_STEPS=$(STEPS) $(BIN)/python -m pytest tests/properties/test_model.py -s -n 0 --timeout=0
 
 RECONNECTS ?= 3000
 reconnects: setup ## real clients through RECONNECTS forced reconnects under load; no gap, no duplicate
-	OVERROUND_RECONNECTS=$(RECONNECTS) $(BIN)/python -m pytest tests/reconnects/test_reconnects.py -s -p no:xdist --timeout=0
+	OVERROUND_RECONNECTS=$(RECONNECTS) $(BIN)/python -m pytest tests/reconnects/test_reconnects.py -s -n 0 --timeout=0
 
 torn: setup ## cut and flip every byte of journals and snapshots; only exact prefixes may come back
-	LONG=1 $(BIN)/python -m pytest tests/journal -p no:xdist --timeout=1800
+	LONG=1 $(BIN)/python -m pytest tests/journal -n 0 --timeout=1800
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 lock: $(VENV)/.dev ## choose the newest allowed versions and write the lock files

@@ -18,7 +18,8 @@ cores are needed. Linux only.
 **Real.** The server is the installed ``overround sandbox`` as a process of its own, with its
 journal on the disk that holds this checkout (a memory file system would make commits free).
 
-The rooms: ``harness`` pins, starts, stops, builds and compares; ``http_load`` and ``bare_recover``
+The rooms: ``harness`` pins, starts, stops, builds and compares; ``process`` reads what the kernel counted;
+``sandbox`` knows the guests and posts for them; ``http_load``, ``websocket`` and ``bare_recover``
 drive the C programs of ``load/``, which are built into ``build/benchmarks/`` when they changed;
 every other module is one benchmark and holds its bounds as data. A new one is a function from
 ``Settings`` to figures, listed in ``__main__``.

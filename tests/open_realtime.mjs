@@ -141,6 +141,89 @@ async function manySubscriptionsAndNone() {
   return { code, numClients, rpc: await codeOf(client.rpc("method", pack({}))) };
 }
 
+// What an application's tokens let it follow; each comes after a while, and they overtake each other.
+async function followWithTokens() {
+  const client = connect({ token: undefined });
+  const tokens = JSON.parse(process.env.SUBSCRIPTION_TOKENS);
+  const subscriptions = Object.entries(tokens).map(([channel, token], place) => {
+    const getToken = () => new Promise((resolve) => setTimeout(resolve, 50 - place * 10, token));
+    return client.newSubscription(channel, { getToken });
+  });
+  const ended = subscriptions.map((subscription) => once(subscription, "unsubscribed"));
+  for (const subscription of subscriptions) subscription.subscribe();
+  await Promise.all(subscriptions.map((subscription) => subscription.ready(5000)));
+  const states = subscriptions.map(({ state }) => state);
+  for (const subscription of subscriptions) subscription.unsubscribe();
+  client.disconnect();
+  return { states, codes: (await Promise.all(ended)).map(({ code }) => code) };
+}
+
+// The network goes and comes back, also while a connection is only being made.
+async function loseTheNetwork() {
+  const networkEventTarget = new EventTarget();
+  const client = new Centrifuge([{ transport: "websocket", endpoint: process.env.WS_URL }], {
+    websocket: WebSocket,
+    networkEventTarget,
+  });
+  clients.push(client);
+  const change = (name) => networkEventTarget.dispatchEvent(new Event(name));
+  client.once("__centrifuge_debug:transport_initialized", () => change("offline"));
+  client.connect();
+  await client.ready(5000);
+  const subscription = await subscribed(client, `${RUN}-network`);
+  const connecting = once(client, "connecting");
+  change("offline");
+  const { code } = await connecting;
+  const back = once(subscription, "subscribed");
+  change("online");
+  const { recovered } = await back;
+  await client.ready(5000);
+  client.disconnect();
+  change("online");
+  return { code, recovered, state: client.state };
+}
+
+// A subscription that is given up when the frame that asks for it has just been sent, or is not sent yet.
+async function changeItsMind() {
+  const client = new Centrifuge(process.env.WS_URL, { websocket: WebSocket });
+  clients.push(client);
+  const subscription = client.newSubscription(`${RUN}-mind`);
+  const sent = once(client, "__centrifuge_debug:connect_frame_sent");
+  client.once("__centrifuge_debug:connect_frame_sent", () => subscription.unsubscribe());
+  subscription.subscribe();
+  client.connect();
+  await sent;
+  await client.ready(5000);
+  const between = subscription.state;
+  const first = once(subscription, "subscribed");
+  subscription.subscribe();
+  await first;
+  client.disconnect();
+  client.connect();
+  subscription.unsubscribe();
+  const again = once(subscription, "subscribed");
+  subscription.subscribe();
+  await again;
+  // The connection before this one may not have been seen to close yet.
+  let { numClients } = await subscription.presenceStats();
+  while (numClients > 1) ({ numClients } = await subscription.presenceStats());
+  return { between, numClients, state: client.state };
+}
+
+// What is asked for before there is a connection waits for it.
+async function askBeforeConnecting() {
+  const client = new Centrifuge(process.env.WS_URL, { websocket: WebSocket });
+  clients.push(client);
+  const code = codeOf(client.rpc("method", pack({ my: "data" })));
+  client.connect();
+  for (let number = 0; number < 10; number += 1) {
+    client.disconnect();
+    client.connect();
+  }
+  await client.ready(5000);
+  return { early: (await code) !== 0, now: await codeOf(client.rpc("method", pack({}))) };
+}
+
 const seen = {
   publish: await publishAndHear(),
   presence: await askWhoIsThere(),
@@ -150,6 +233,10 @@ const seen = {
   tooMany: await missed(`smallhistory:${RUN}-three`, 3),
   personal: await personalChannel(),
   loop: await manySubscriptionsAndNone(),
+  tokens: await followWithTokens(),
+  network: await loseTheNetwork(),
+  mind: await changeItsMind(),
+  early: await askBeforeConnecting(),
 };
 for (const client of clients) client.disconnect();
 console.log(JSON.stringify(seen));

@@ -216,7 +216,7 @@ async def _conversation(table: Table, channel: str) -> tuple[Peer, Callable[[int
         pytest.param("", "", id="no token"),
     ],
 )
-def test_everybody_may_come_in_and_be_seen(play: Play, token: str, user: str) -> None:
+def test_everybody_may_come_in_and_be_seen(play: Play, hub: ServerProcess, token: str, user: str) -> None:
     async def act(table: Table) -> None:
         peer, channel = await table.peer(token=token), fresh()
         subscription = await peer.subscribed(channel)
@@ -226,6 +226,7 @@ def test_everybody_may_come_in_and_be_seen(play: Play, token: str, user: str) ->
         assert (stats.num_clients, stats.num_users) == (1, 1)
 
     play(act)
+    assert "Warning" not in hub.log  # not of the secret, which is as short as the suites have it
 
 
 @pytest.mark.parametrize("token", ["invalid_token", jwt(sub="x").rpartition(".")[0] + ".AAAA", jwt(channel="room")])
@@ -270,7 +271,7 @@ def test_a_subscription_token_needs_no_expiry_and_may_be_refused(play: Play, tok
     play(act)
 
 
-def test_subscribers_publish_and_hear_who_it_was(play: Play) -> None:
+def test_everybody_publishes_and_hears_who_it_was(play: Play) -> None:
     async def act(table: Table) -> None:
         speaker, listener, channel = await table.peer(token=jwt(sub="42")), await table.peer(), fresh()
         await listener.subscribed(channel)
@@ -280,11 +281,38 @@ def test_subscribers_publish_and_hear_who_it_was(play: Play) -> None:
             pub = await peer.wait_for("publication")
             assert (peer.unpack(pub.data), pub.offset, pub.info.user) == ({"input": "test"}, 1, "42")
             assert pub.info.client == speaker.heard("connected")[0].client
-        with pytest.raises(centrifuge.CentrifugeError) as refused:
-            await listener.client.publish(fresh(), listener.pack("to whom?"))
-        assert refused.value.code == 103
+        # Several suites speak, and read what was said, where they do not listen.
+        await listener.client.publish(channel, listener.pack("here"))
+        assert (await speaker.wait_for("publication", 2)).offset == 2
+        elsewhere = fresh()
+        await listener.client.publish(elsewhere, listener.pack("to whom?"))
+        (said,) = (await speaker.client.history(elsewhere, limit=10)).publications
+        assert speaker.unpack(said.data) == "to whom?"
 
     play(act)
+
+
+def test_a_payload_is_what_the_speaker_says_and_who_cannot_read_it_is_told(url: str) -> None:
+    """Clients in Protobuf say whatever they like, as their test suites do; JSON has no words for that."""
+
+    async def act(binary: Table, text: Table) -> None:
+        speaker, listener, channel = await binary.peer(), await binary.peer(), fresh()
+        reader = await text.peer()
+        for peer in (listener, reader):
+            await peer.subscribed(channel)
+        speech = await speaker.subscribed(channel)
+        await speech.publish(b'{"in": "json"}')
+        assert (await reader.wait_for("publication")).data == {"in": "json"}
+        await speech.publish(b"boom \xff")
+        assert (await listener.wait_for("publication", 2)).data == b"boom \xff"
+        ended = await reader.wait_for("disconnected")
+        assert (ended.code, ended.reason) == (3506, "inappropriate protocol")
+
+    async def scene() -> None:
+        async with Table(url, protobuf=True) as binary, Table(url, protobuf=False) as text:
+            await act(binary, text)
+
+    asyncio.run(scene())
 
 
 def test_history_is_read_forwards_and_backwards_in_pages(play: Play) -> None:
@@ -359,6 +387,19 @@ def test_whoever_comes_back_recovers(play: Play) -> None:
         said = [listener.unpack(one.data) for one in listener.heard("publication")]
         assert said == ["live", *range(10)]
         assert pub.offset == 11
+
+    play(act)
+
+
+def test_the_namespace_of_the_python_clients_example_is_there(play: Play) -> None:
+    async def act(table: Table) -> None:
+        peer = await table.peer(token=jwt(sub="42"))
+        subscription = await peer.subscribed("example:channel", token=jwt(sub="42", channel="example:channel"))
+        await peer.wait_for("join")
+        await subscription.publish(peer.pack({"input": "test"}))
+        assert (await peer.wait_for("publication")).info.user == "42"
+        assert (await subscription.presence_stats()).num_users == 1
+        assert len((await subscription.history(limit=-1)).publications) > 0
 
     play(act)
 
@@ -488,9 +529,18 @@ def test_open_channels_do_not_outlive_the_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize("protocol", ["json", "protobuf"])
 def test_the_javascript_client_can_do_all_of_it(url: str, protocol: str) -> None:
     user = fresh("user")
+    channels = [fresh("token") for _ in range(5)]
+    tokens = {name: jwt(iat=1_737_532_348, channel=name) for name in channels}  # for whoever has no name
     ended = subprocess.run(
         ["node", str(NODE_PROGRAM)],
-        env={**os.environ, "WS_URL": url, "PROTOCOL": protocol, "TOKEN": jwt(sub=user), "RUN": fresh("js")},
+        env={
+            **os.environ,
+            "WS_URL": url,
+            "PROTOCOL": protocol,
+            "TOKEN": jwt(sub=user),
+            "SUBSCRIPTION_TOKENS": json.dumps(tokens),
+            "RUN": fresh("js"),
+        },
         capture_output=True,
         text=True,
         timeout=NODE_TIMEOUT_S,
@@ -499,7 +549,7 @@ def test_the_javascript_client_can_do_all_of_it(url: str, protocol: str) -> None
     assert ended.returncode == 0, ended.stderr
     nobody = {"numClients": 0, "numUsers": 0}
     assert json.loads(ended.stdout) == {
-        "publish": {"data": {"my": "data"}, "offset": 1, "elsewhere": 103},
+        "publish": {"data": {"my": "data"}, "offset": 1, "elsewhere": 0},
         "presence": {
             "users": ["", user],
             "stats": {"numClients": 2, "numUsers": 2},
@@ -512,6 +562,10 @@ def test_the_javascript_client_can_do_all_of_it(url: str, protocol: str) -> None
         "tooMany": {"wasRecovering": True, "recovered": False, "heard": ["live", "last"]},
         "personal": {"channel": f"#{user}", "recoverable": True, "data": "to myself"},
         "loop": {"code": 0, "numClients": 1, "rpc": 108},
+        "tokens": {"states": ["subscribed"] * 5, "codes": [0] * 5},
+        "network": {"code": 1, "recovered": True, "state": "disconnected"},
+        "mind": {"between": "unsubscribed", "numClients": 1, "state": "connected"},
+        "early": {"early": True, "now": 108},
     }
 
 

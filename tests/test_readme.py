@@ -74,6 +74,8 @@ class Reader:
         self._folder = folder
         self._port = port
         self._server: subprocess.Popen[str] | None = None
+        self._listener: subprocess.Popen[str] | None = None
+        self._heard = ""
         self._environment = {**os.environ, "OVERROUND_SERVER__PORT": port}
         # The clone: what `make setup` installed, and nothing else yet.
         (folder / ".venv").symlink_to(sys.prefix)
@@ -97,6 +99,8 @@ class Reader:
             self._serve(_dry_run("run", f"PORT={self._port}").splitlines()[-1], shown)
         elif "overround sandbox" in commands:
             self._serve(commands, shown)
+        elif "overround feed" in commands:
+            self._listen(commands)
         else:
             self._run(commands, shown)
 
@@ -104,8 +108,21 @@ class Reader:
         """The text with this reader's port."""
         return text.replace(f"127.0.0.1:{WRITTEN_PORT}", f"127.0.0.1:{self._port}")
 
+    def look_at_the_listener(self, shown: str) -> None:
+        """What the other terminal prints; there is nothing more to hear in it."""
+        listener, self._listener = self._listener, None
+        assert listener is not None
+        assert listener.stdout is not None
+        printed = self._heard + "".join(listener.stdout.readline() for _ in shown.splitlines()[1:])
+        listener.send_signal(signal.SIGINT)
+        printed += listener.communicate(timeout=TIMEOUT_S)[0]
+        assert matches(self.adapted(shown), printed), printed
+
     def stop(self) -> None:
         """Ctrl-C, if a server is running."""
+        if self._listener is not None:
+            self._listener.kill()
+            self._listener.communicate()
         server, self._server = self._server, None
         if server is None or server.stdout is None:
             return
@@ -127,6 +144,18 @@ class Reader:
         assert self._server.stdout is not None
         printed = self._server.stdout.readline()
         assert matches(self.adapted(shown or "ready http://…"), printed), printed
+
+    def _listen(self, command: str) -> None:
+        self._listener = subprocess.Popen(
+            ["bash", "-c", f"exec {command}"],
+            cwd=self._folder,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self._listener.stdout is not None
+        self._heard = self._listener.stdout.readline()  # it listens from now on
 
     def _run(self, commands: str, shown: str | None) -> None:
         only_looks = re.match(r"curl -s \S+$", commands.strip()) is not None
@@ -171,6 +200,9 @@ def test_the_readme_can_be_followed(reader: Reader) -> None:
     for place, block in enumerate(found):
         following = found[place + 1] if place + 1 < len(found) else None
         shown = following.text if following and following.language == "text" else None
+        if block.text.startswith("overround: following"):
+            reader.look_at_the_listener(block.text)
+            continue
         if block.file is not None:
             assert block.text == (ROOT / block.file).read_text(), f"README.md:{block.line} is not {block.file}"
             reader.save(block)

@@ -133,6 +133,7 @@ class NamespaceConfig(_Section):
     presence: bool | None = Field(None, description="who is on a channel can be asked at all")
     join_leave: bool | None = Field(None, description="coming and going is pushed to those who ask for it")
     force_push_join_leave: bool | None = Field(None, description="... and to everybody")
+    binary_publications: bool | None = Field(None, description="Protobuf clients may publish what is not JSON")
 
     def over(self, base: Namespace) -> Namespace:
         """The options of `base` with what is set here on top. Raises ValueError if they contradict each other."""

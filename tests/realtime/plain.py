@@ -21,6 +21,8 @@ from overround.realtime import (
 class PlainFraming:
     """Counts what it encodes."""
 
+    reads_binary = False
+
     def __init__(self) -> None:
         self.encoded = 0
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jwt
 import pytest
 from tests.realtime_server.conftest import Dial
@@ -254,6 +255,45 @@ def test_a_second_pong_for_one_ping_is_one_too_many(dial: Dial) -> None:
         peer.pong()
         peer.pong()
         assert peer.end() == (3501, "bad request")
+
+
+@pytest.mark.row("CF-27")
+def test_a_peer_whose_network_is_gone_is_let_go_and_leaves_nothing_behind(
+    dial: Dial, http: httpx.Client, trader: Trader, market: str
+) -> None:
+    """A half-open socket: nothing comes, not even an end, and nobody reads. It lives an interval, the time for a pong
+    and the time for a goodbye; also where megabytes wait for it, or half a message is there."""
+    wait_for_gauges(http, connections=0, subscriptions=0)  # those of the tests before
+    channel = f"order_book:market_{market}"
+    healthy = dial()
+    healthy.subscribe(channel)
+    with Listener(healthy) as listener:
+        dead = [dial(framing, receive_buffer_bytes=4096) for framing in FRAMINGS * 2]
+        for peer in dead:
+            peer.subscribe(channel)
+        dead[0].send_bytes(b"\x82\xfe\xff\xff\0\0\0\0" + b"x" * 60_000)  # of a frame of 65,535 bytes
+        dead[1].send({"id": 9, "history": {"channel": channel, "limit": 100}})
+        wait_for_gauges(http, connections=5, subscriptions=5)
+        for _ in range(4):
+            trader.post(market, 100)
+        wait_for_gauges(http, connections=1, subscriptions=1)
+        trader.cancel_all()
+        listener.wait(lambda one: len(one.updates()) == 800)
+        assert listener.ended is None
+
+
+def wait_for_gauges(http: httpx.Client, **wanted: int) -> None:
+    """Until there are so many."""
+    deadline = time.monotonic() + 30
+    while (found := {name: gauge(http, name) for name in wanted}) != wanted:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+
+
+def gauge(http: httpx.Client, name: str) -> int:
+    """What is shown to the operator."""
+    (line,) = [one for one in http.get("/metrics").text.splitlines() if one.startswith(f"overround_feed_{name} ")]
+    return int(float(line.split(" ")[1]))
 
 
 # ---- too much ------------------------------------------------------------------------------------------------------

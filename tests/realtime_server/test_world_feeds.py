@@ -1,4 +1,4 @@
-"""Prices, markets, main lines and fixtures as they change (`spec/sx.md` 6.6.2, 6.6.5, 6.6.6).
+"""Prices, markets, main lines and fixtures as they change (`spec/sx.md` 6.6.2, 6.6.5, 6.6.6), and who is silent.
 
 `fixtures:live_scores` can be subscribed to and is silent until there are live scores; trades (WS-32) wait for fills.
 """
@@ -170,3 +170,36 @@ def test_who_was_away_gets_the_news_of_the_world(dial: Dial, operator: Operator,
     assert [one["eventId"] for one in found["fixtures:global"]] == [event]
     assert [[one["marketHash"] for one in array] for array in found["markets:global"]] == [[line]]
     assert [one["marketHash"] for one in found["main_line:global"]] == [line]
+
+
+# ---- what may be silent --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.row("WS-35")
+def test_refunds_and_parlays_can_be_followed_and_are_silent(
+    dial: Dial, trader: Trader, operator: Operator, framing: str
+) -> None:
+    """A bot that follows everything must not be refused what the venue has nothing to say about."""
+    refunds, parlays = f"ce_refunds:{trader.address}", "parlay_markets:global"
+    peer = dial(framing)
+    told = peer.subscribe(refunds, positioned=True, recoverable=True)
+    assert (told["positioned"], told["recoverable"], told.get("offset", 0)) == (True, True, 0)
+    assert peer.subscribe(parlays, positioned=True, recoverable=True) == {}
+
+    event = operator.fixture()
+    market = operator.market(event)
+    trader.post(market, 3)
+    trader.cancel_all()
+    trader.post(market)
+    operator.set_status(event, 2)
+    operator.call("POST", f"/admin/markets/{market}/status", {"status": "INACTIVE"})
+    assert peer.waiting() == []
+
+    history = peer.ask("history", channel=refunds, limit=-1)["history"]
+    assert (history["epoch"], history.get("offset", 0), history.get("publications", [])) == (told["epoch"], 0, [])
+    assert peer.refused("history", channel=parlays) == 108
+    again = dial(framing).subscribe(refunds, recoverable=True, recover=True, epoch=told["epoch"])
+    assert again["recovered"] is True
+    for channel in (refunds, parlays):
+        assert peer.refused("publish", channel=channel, data=[]) == 103
+        assert peer.ask("unsubscribe", channel=channel)["unsubscribe"] == {}

@@ -13,6 +13,7 @@ the same as before, so clients recover across the restart.
 """
 
 from overround.realtime.endings import (
+    INAPPROPRIATE_PROTOCOL,
     INSUFFICIENT_STATE,
     LOST_POSITION,
     SLOW,
@@ -36,6 +37,7 @@ from overround.realtime.session import Limits, Session, Subscription
 
 __all__ = [
     "CHANNEL_NAME_BYTES_MAX",
+    "INAPPROPRIATE_PROTOCOL",
     "INSUFFICIENT_STATE",
     "LOST_POSITION",
     "SLOW",

@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-__all__ = ["INSUFFICIENT_STATE", "LOST_POSITION", "SLOW", "Disconnect", "Unsubscribe"]
+__all__ = ["INAPPROPRIATE_PROTOCOL", "INSUFFICIENT_STATE", "LOST_POSITION", "SLOW", "Disconnect", "Unsubscribe"]
 
 
 class Disconnect(Struct, frozen=True):
@@ -25,5 +25,6 @@ class Unsubscribe(Struct, frozen=True):
 
 # The reasons that the hub finds by itself; a protocol adds its own.
 SLOW: Final = Disconnect(3008, "slow")
+INAPPROPRIATE_PROTOCOL: Final = Disconnect(3506, "inappropriate protocol")
 INSUFFICIENT_STATE: Final = Disconnect(3010, "insufficient state")
 LOST_POSITION: Final = Unsubscribe(2500, "insufficient state")

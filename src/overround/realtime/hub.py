@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from overround.realtime.channel import Channel, Shelf
 from overround.realtime.endings import (
+    INAPPROPRIATE_PROTOCOL,
     INSUFFICIENT_STATE,
     LOST_POSITION,
     SLOW,
@@ -276,8 +277,12 @@ class Hub:
         info: ClientInfo | None = None,
         offset: int | None = None,
         delivered: bool = True,
+        is_json: bool = True,
     ) -> Position | None:
         """Publish to a channel: JSON without line breaks, at most `Limits.publication_bytes_max`.
+
+        What is not JSON (`is_json=False`) ends the sessions on the channel that cannot read it: they would have a hole
+        that nobody told them of.
 
         Returns where it stands (offset 0 and no epoch in a channel without history).
 
@@ -295,7 +300,7 @@ class Hub:
         if len(data) > self.limits.publication_bytes_max:
             raise ValueError(f"publication of {len(data)} bytes on {name}")
         if not namespace.has_history:
-            self._push_unkept(name, Publication(0, data, time_ms, message_id, info), delivered)
+            self._push_unkept(name, Publication(0, data, time_ms, message_id, info, is_json), delivered)
             return Position(0, "")
         shelf = self._shelf(namespace, key)
         self._make_room(shelf, time_ms)
@@ -308,7 +313,7 @@ class Hub:
         if offset is not None and offset > channel.top + 1:
             shelf.empty(channel)
             self._begin(channel, offset - 1)
-        publication = Publication(channel.top + 1, data, time_ms, message_id, info)
+        publication = Publication(channel.top + 1, data, time_ms, message_id, info, is_json)
         shelf.keep(channel, publication)
         if delivered:
             self._push(channel, publication)
@@ -375,6 +380,8 @@ class Hub:
     def _push(self, channel: Channel, publication: Publication) -> None:
         """The hot loop: encode once per framing, then one append per subscriber."""
         self.publication_count += 1
+        if not publication.is_json:
+            self._end_who_cannot_read(channel)
         if not channel.audiences:
             return
         for framing, audience in channel.audiences.items():
@@ -383,6 +390,12 @@ class Hub:
             for outbox in audience.values():
                 outbox.append(frame)
         self._stirred.add(channel)
+
+    def _end_who_cannot_read(self, channel: Channel) -> None:
+        """Before a payload that is no JSON (15)."""
+        for session in list(channel.sessions()):
+            if not session.framing.reads_binary:
+                self.end(session, INAPPROPRIATE_PROTOCOL)
 
     def _push_unkept(self, name: str, publication: Publication, delivered: bool) -> None:
         channel = self._channels.get(name)
@@ -393,6 +406,8 @@ class Hub:
         page: list[bytes] = []
         size = 0
         for publication in found:
+            if not (publication.is_json or framing.reads_binary):
+                continue  # the hole shows in the offsets
             body = publication.body(framing, epoch)
             size += len(body)
             if len(page) == limit or (page and size > self.limits.history_bytes_max):
@@ -416,6 +431,8 @@ class Hub:
             self.limits.recovery_bytes_max if bytes_max is None else bytes_max,
             self.limits.recovery_bytes_max,
         )
+        if not session.framing.reads_binary and not all(publication.is_json for publication in missed):
+            return None
         # Payloads alone first: hopeless ones are not worth encoding.
         if sum(len(publication.data) for publication in missed) > bound:
             return None

@@ -77,6 +77,9 @@ class Namespace(Struct, frozen=True, kw_only=True):
     join_leave: bool = False  # coming and going is pushed to those who may see presence and ask for it
     force_push_join_leave: bool = False  # ... and to everybody
 
+    # What clients of a binary framing publish need not be JSON; peers that read nothing else cannot stay then.
+    binary_publications: bool = False
+
     def __post_init__(self) -> None:
         if self.history_size < 0 or self.history_ttl_ms < 0:
             raise ValueError("history_size and history_ttl_ms cannot be negative")

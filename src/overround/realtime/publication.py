@@ -31,13 +31,14 @@ class ClientInfo(Struct, frozen=True, gc=False):
 
 
 class Publication(Struct, gc=False, eq=False):
-    """One message of a channel. `data` is JSON; `offset` is 0 in a channel without history."""
+    """One message of a channel. `data` is JSON unless said otherwise; `offset` is 0 in a channel without history."""
 
     offset: int
     data: bytes
     time_ms: int
     message_id: str = ""
     info: ClientInfo | None = None
+    is_json: bool = True
     # Encoded once per framing when somebody first recovers it; most publications never need it.
     bodies: dict[Framing, bytes] | None = None
 
@@ -63,6 +64,11 @@ class Framing(Protocol):
     Every method but `body` returns complete frames, ready to be written. One object serves all sessions
     of its kind; the hub calls `publication` once per publication, whatever the number of subscribers.
     """
+
+    @property
+    def reads_binary(self) -> bool:
+        """Whether a payload that is no JSON can be framed; the hub shows such a payload to no other peer."""
+        ...
 
     def publication(self, channel: str, publication: Publication, epoch: str) -> bytes:
         """A publication as it is pushed to subscribers."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Final, TypeVar
 
 import jwt
 import msgspec
+from jwt.warnings import InsecureKeyLengthWarning
 
 from overround.engine.types import Address
 from overround.protocols.centrifugo import (
@@ -21,6 +23,9 @@ from overround.signing.address import AddressError, checksum_address, parse_addr
 from overround.views.accounts import Accounts
 
 ALGORITHM: Final = "HS256"
+
+# `overround serve` refuses short secrets, and says so; who gives one to a sandbox knows.
+warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
 
 
 class ConnectionTokens:

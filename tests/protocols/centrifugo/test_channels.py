@@ -540,16 +540,73 @@ def test_a_binary_client_cannot_publish_what_is_not_json_and_line_breaks_are_tak
     binary.subscribe("chat:a")
     text.subscribe("chat:a")
 
-    def publish(data: bytes) -> None:
-        request = b"\x0a\x06chat:a" + b"\x12" + bytes([len(data)]) + data
-        command = b"\x08\x07" + b"\x3a" + bytes([len(request)]) + request
-        binary.raw(bytes([len(command)]) + command)
-
     for data in (b"", b"junk", b"\xff", b'"\xff"', b"{}{}", b"[" * 100):
-        publish(data)
+        publish_bytes(binary, "chat:a", data)
         assert binary.read()[0]["error"]["code"] == 107, data
-    publish(b'{\r\n "a\\n": [1,\n2]\n}')
+    publish_bytes(binary, "chat:a", b'{\r\n "a\\n": [1,\n2]\n}')
     assert [pub["data"] for pub in text.pubs()] == [{"a\n": [1, 2]}]
+
+
+BINARY_PAYLOADS = [b"boom", b"\xff", b"{}{}", b"[" * 100, b"\0" * 100]
+
+
+@pytest.mark.parametrize("data", BINARY_PAYLOADS)
+@pytest.mark.parametrize("channel", ["bytes:a", "blink:a"])
+def test_where_payloads_may_be_anything_binary_clients_hear_them_as_they_are(channel: str, data: bytes) -> None:
+    world = World(framing="protobuf")
+    speaker, listener = world.connected(), world.connected("u2")
+    listener.subscribe(channel)
+    publish_bytes(speaker, channel, data)
+    assert speaker.read() == [{"id": 7, "publish": {}}]
+    (pub,) = listener.pubs()
+    assert pub["data"] == data
+    assert speaker.refused("publish", channel=channel) == 107  # nothing is no payload
+
+
+@pytest.mark.row("CF-52")
+@pytest.mark.parametrize("channel", ["bytes:a", "blink:a"])
+def test_who_reads_nothing_but_json_is_told_to_stay_away_from_other_payloads(channel: str) -> None:
+    """Left on the channel it would miss something and never know."""
+    world = World(framing="protobuf")
+    speaker, text, elsewhere = world.connected(), world.peer(framing="json"), world.peer(framing="json")
+    for peer, user in ((text, "u2"), (elsewhere, "u3")):
+        peer.connect(token=token(sub=user))
+    text.subscribe(channel)
+    elsewhere.subscribe("bytes:b")
+    publish_bytes(speaker, channel, b"{}")
+    assert len(text.pubs()) == 1
+    publish_bytes(speaker, channel, b"boom")
+    assert text.closed == 3506
+    assert elsewhere.closed is None
+
+
+def test_what_is_no_json_is_neither_recovered_nor_read_by_who_reads_nothing_else() -> None:
+    world = World(framing="protobuf")
+    speaker = world.connected()
+    for data in (b"1", b"boom", b"3"):
+        publish_bytes(speaker, "bytes:a", data)
+    speaker.read()
+    since = {"recoverable": True, "recover": True, "epoch": "boot"}
+    told, kept = {}, {}
+    for framing in ("json", "protobuf"):
+        for offset in (1, 2):
+            peer = world.peer(framing=framing)
+            peer.connect(token=token(sub="u2"))
+            told[framing, offset] = peer.subscribe("bytes:a", **since, offset=offset)
+        history = peer.ask("history", channel="bytes:a", limit=-1)["history"]
+        kept[framing] = [(one["offset"], one["data"]) for one in history["publications"]]
+    assert kept["json"] == [(1, 1), (3, 3)]
+    assert kept["protobuf"] == [(1, 1), (2, b"boom"), (3, 3)]
+    assert "recovered" not in told["json", 1]
+    assert told["json", 1]["offset"] == 3
+    assert told["json", 2]["recovered"] is True
+    assert told["protobuf", 1]["recovered"] is True
+    assert [one["data"] for one in told["protobuf", 1]["publications"]] == [b"boom", 3]
+
+
+def publish_bytes(peer: Peer, channel: str, data: bytes) -> None:
+    """As command number 7."""
+    peer.send({"id": 7, "publish": {"channel": channel, "data": data}})
 
 
 # -- presence ------------------------------------------------------------------------------------------

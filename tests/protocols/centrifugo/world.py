@@ -75,10 +75,20 @@ NAMESPACES = Namespaces(
             allow_presence_for_subscriber=True,
             join_leave=True,
         ),
+        "bytes": Namespace(
+            history_size=10,
+            history_ttl_ms=60_000,
+            force_recovery=True,
+            allow_subscribe_for_client=True,
+            allow_publish_for_client=True,
+            allow_history_for_subscriber=True,
+            binary_publications=True,
+        ),
+        "blink": Namespace(allow_subscribe_for_client=True, allow_publish_for_client=True, binary_publications=True),
     }
 )
 
-# As the example configuration for the published clients' own tests has it.
+# Much as the example configuration for the published clients' own tests has it.
 OPEN = Namespaces(
     {
         "smallhistory": Namespace(
@@ -354,7 +364,7 @@ def decode(framing: str, opcode: int, payload: bytes) -> dict[str, Any]:
 
 
 def fill(message: Any, values: Mapping[str, Any]) -> Any:
-    """Set the fields of a generated message; payloads are given as JSON values."""
+    """Set the fields of a generated message; payloads are given as JSON values, or as bytes to be taken as they are."""
     for name, value in values.items():
         field = message.DESCRIPTOR.fields_by_name[name]
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
@@ -364,14 +374,14 @@ def fill(message: Any, values: Mapping[str, Any]) -> Any:
             getattr(message, name).SetInParent()
             fill(getattr(message, name), value)
         elif field.type == field.TYPE_BYTES:
-            setattr(message, name, json.dumps(value).encode())
+            setattr(message, name, value if isinstance(value, bytes) else json.dumps(value).encode())
         else:
             setattr(message, name, value)
     return message
 
 
 def plain(message: Any) -> dict[str, Any]:
-    """The set fields of a generated message; payloads become JSON values."""
+    """The set fields of a generated message; payloads become JSON values, or stay bytes where they are none."""
     found: dict[str, Any] = {}
     for field, value in message.ListFields():
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
@@ -381,8 +391,16 @@ def plain(message: Any) -> dict[str, Any]:
         elif field.message_type is not None:
             found[field.name] = plain(value)
         else:
-            found[field.name] = json.loads(value) if field.type == field.TYPE_BYTES else value
+            found[field.name] = payload_of(value) if field.type == field.TYPE_BYTES else value
     return found
+
+
+def payload_of(data: bytes) -> Any:
+    """What a payload says."""
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data
 
 
 def varint(number: int) -> bytes:

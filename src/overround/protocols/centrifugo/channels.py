@@ -229,18 +229,21 @@ class Channels:
         if len(payload) > self._setup.hub.limits.publication_bytes_max:
             return errors.LIMIT_EXCEEDED
         data = clean_payload(payload)
+        is_json = data is not None
         if data is None:
-            return errors.BAD_REQUEST
-        self.afterwards.append(lambda: self._publish(channel, data, now_ms))
+            if not (payload and namespace.binary_publications and self._codec.reads_binary):
+                return errors.BAD_REQUEST
+            data = payload
+        self.afterwards.append(lambda: self._publish(channel, data, now_ms, is_json=is_json))
         return wire.PublishResult()
 
-    def _publish(self, channel: str, data: bytes, now_ms: int) -> None:
+    def _publish(self, channel: str, data: bytes, now_ms: int, *, is_json: bool) -> None:
         session = self._session
         info = (
             session.info(channel) if self.has(channel) else ClientInfo(session.user, session.client, session.conn_info)
         )
         time_ms = self._setup.hooks.venue_ms(now_ms)
-        self._setup.hub.publish(channel, data, time_ms, info=info)
+        self._setup.hub.publish(channel, data, time_ms, info=info, is_json=is_json)
 
     # -- presence, history (12) ------------------------------------------------------------------------
 

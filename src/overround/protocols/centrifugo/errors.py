@@ -11,7 +11,14 @@ from typing import Final
 
 from msgspec import Struct
 
-from overround.realtime import INSUFFICIENT_STATE, LOST_POSITION, SLOW, Disconnect, Unsubscribe
+from overround.realtime import (
+    INAPPROPRIATE_PROTOCOL,
+    INSUFFICIENT_STATE,
+    LOST_POSITION,
+    SLOW,
+    Disconnect,
+    Unsubscribe,
+)
 
 __all__ = ["DISCONNECTS", "ERRORS", "UNSUBSCRIBES", "Error", "is_terminal"]
 
@@ -79,7 +86,6 @@ STALE: Final = Disconnect(3502, "stale")
 FORCE_DISCONNECT: Final = Disconnect(3503, "force disconnect")
 CONNECTION_LIMIT: Final = Disconnect(3504, "connection limit")
 CHANNEL_LIMIT: Final = Disconnect(3505, "channel limit")
-INAPPROPRIATE_PROTOCOL: Final = Disconnect(3506, "inappropriate protocol")
 ANONYMOUS_DENIED: Final = Disconnect(3507, "permission denied")
 SEND_NOT_AVAILABLE: Final = Disconnect(3508, "not available")
 TOO_MANY_ERRORS: Final = Disconnect(3509, "too many errors")
@@ -108,7 +114,7 @@ DISCONNECTS: Final = {
         FORCE_DISCONNECT,
         CONNECTION_LIMIT,
         CHANNEL_LIMIT,
-        INAPPROPRIATE_PROTOCOL,  # of payloads that are not JSON, which nobody can publish
+        INAPPROPRIATE_PROTOCOL,
         ANONYMOUS_DENIED,
         SEND_NOT_AVAILABLE,
         TOO_MANY_ERRORS,  # not used

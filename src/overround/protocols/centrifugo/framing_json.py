@@ -24,6 +24,8 @@ _encode = msgspec.json.Encoder().encode
 class JsonFraming:
     """JSON text. `wrap` makes what is written of one object; without it the object itself is written."""
 
+    reads_binary = False
+
     def __init__(self, wrap: Wrap = bytes) -> None:
         self._wrap = wrap
         self.ping = wrap(b"{}")

@@ -370,6 +370,8 @@ def _info(info: ClientInfo) -> bytes:
 class ProtobufFraming:
     """Protobuf records. `wrap` makes what is written of one record; without it the record is written."""
 
+    reads_binary = True
+
     def __init__(self, wrap: Wrap = bytes) -> None:
         self._wrap = wrap
         self.ping = wrap(b"\0")
