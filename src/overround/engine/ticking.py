@@ -8,10 +8,11 @@ from typing import Final
 
 from overround.engine import filling, fixtures, heartbeats
 from overround.engine.commands import Tick
-from overround.engine.events import AnyEvent
+from overround.engine.events import AnyEvent, FillMatched
 from overround.engine.exposure import restore_rule
 from overround.engine.order import Trigger
 from overround.engine.state import State
+from overround.engine.types import FillHash
 
 
 def next_deadline_ms(state: State) -> int | None:
@@ -22,11 +23,20 @@ def next_deadline_ms(state: State) -> int | None:
 
 def tick(state: State, command: Tick, now_ms: int) -> list[AnyEvent]:
     """Fire every deadline up to now, in time order (D9). Each is a step of its own: the exposure rule holds again
-    before the next one fires."""
+    before the next one fires.
+
+    A fill and its settlement are two commands: what is matched here and due at once is left, with everything after
+    it, to the next tick.
+    """
     del command
     events: list[AnyEvent] = []
+    matched: set[FillHash] = set()
     while (first := _first_due(state)) is not None and first[0] <= now_ms:
-        events += _FIRE[first[1]](state, now_ms)
+        if matched and first[1] == _SETTLEMENT and state.fills.first_due().terms.fill_hash in matched:
+            break
+        step = _FIRE[first[1]](state, now_ms)
+        matched.update(event.fill.fill_hash for event in step if isinstance(event, FillMatched))
+        events += step
         events += restore_rule(state, now_ms)
     return events
 
