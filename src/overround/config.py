@@ -65,6 +65,13 @@ class DataConfig(_Section):
     snapshot_interval_s: float = Field(600, gt=0, description="time after which a snapshot is written")
 
 
+class TimeConfig(_Section):
+    """What time costs accounts with an armed heartbeat."""
+
+    stall_ms: int = Field(1_000, ge=100, description="time without listening that is given back to heartbeats")
+    heartbeat_charge_downtime: bool = Field(False, description="heartbeats run on while the venue is down")
+
+
 class SxConfig(_Section):
     """The SX dialect. Constants left out come from the profile."""
 
@@ -201,6 +208,7 @@ class Config(BaseSettings):
 
     server: ServerConfig = ServerConfig()  # type: ignore[call-arg]
     data: DataConfig = DataConfig()  # type: ignore[call-arg]
+    time: TimeConfig = TimeConfig()  # type: ignore[call-arg]
     sx: SxConfig = SxConfig()  # type: ignore[call-arg]
     tokens: TokensConfig = TokensConfig()  # type: ignore[call-arg]
     realtime: RealtimeConfig = RealtimeConfig()  # type: ignore[call-arg]

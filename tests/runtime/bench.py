@@ -34,10 +34,16 @@ class HandClock:
 
     def __init__(self, now_ms: int = START_MS + 1_000) -> None:
         self.time_ms = now_ms
+        self.jump_ms = 0  # what of it the machine's clock is said to have jumped
 
     def now_ms(self) -> int:
         """The time it was set to."""
         return self.time_ms
+
+    def take_jump_ms(self) -> int:
+        """Once, what was set."""
+        jump_ms, self.jump_ms = self.jump_ms, 0
+        return jump_ms
 
     def adjust(self, offset_ms: int, frozen_at_ms: int | None) -> None:
         """As the venue's clock does, from the time of this clock's making."""

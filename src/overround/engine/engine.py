@@ -108,6 +108,16 @@ class Engine:
         return ticking.next_deadline_ms(self.state)
 
     @property
+    def heartbeats_armed(self) -> int:
+        """How many accounts are cancelled unless they ping."""
+        return len(self.state.heartbeats)
+
+    @property
+    def next_heartbeat_ms(self) -> int | None:
+        """When the next of them is due."""
+        return self.state.heartbeats.next_ms
+
+    @property
     def waits(self) -> bool:
         """Whether time that passes unwatched would harm somebody: heartbeats are armed, or fills in their delay."""
         return bool(len(self.state.heartbeats) or self.state.fills.held)

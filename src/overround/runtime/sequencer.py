@@ -1,10 +1,14 @@
 """The single writer: gives every command its place and time, runs the engine, and releases what is durable.
 
-    inbox -> stamp -> execute -> journal -> (commit) -> views -> answers
+    stamp -> inbox -> execute -> journal -> (commit) -> views -> answers
 
 While one batch is being committed the next one gathers in the inbox, so that load makes batches and no load makes
 none. Nothing leaves before its commit: not an answer, not a view, not even a refusal, which may rest on a change
 that is still on its way to the disk.
+
+A command carries the time at which it arrived, and only deadlines up to then fire before it: a ping that came in time
+has come in time, however long a commit took. Time in which no ping could be heard is given back to armed heartbeats
+before anything fires (`vigil.py`).
 """
 
 from __future__ import annotations
@@ -16,18 +20,24 @@ from typing import Final
 
 import msgspec
 
-from overround.engine.commands import AdjustClock, AnyCommand, PlaceOrders, Tick
+from overround.engine.commands import AdjustClock, AnyCommand, GrantGrace, PlaceOrders, ResumeVenue, Tick
 from overround.engine.engine import Engine, Outcome
 from overround.engine.events import AnyEvent
 from overround.engine.record import Record
 from overround.engine.rejections import Rejection
 from overround.journal.writer import JournalWriter
 from overround.runtime.clock import Clock
+from overround.runtime.vigil import BEAT_S, STALL_MS, Vigil
 
 BATCH_SIZE_MAX: Final = 1_000  # commands per commit
 INBOX_SIZE_MAX: Final = 20_000  # commands waiting for their turn
 PLACE_INBOX_SIZE_MAX: Final = 10_000  # from here on orders are turned away; cancels are not (design rule 3)
 TICK_ID: Final = "tick"
+GRACE_ID: Final = "grace"
+RESUME_ID: Final = "resume"
+SETTLE_S: Final = 0.05  # after an interruption: new connections are accepted and read before anything fires
+ALARM_S_MAX: Final = 5.0  # a far deadline is looked at again: the machine's clock may have been set in between
+DEAF_ALARM_S_MIN: Final = 0.1  # while nobody is heard every alarm is answered with grace: not too many of them
 
 Decision = Record | Rejection
 
@@ -40,6 +50,7 @@ class _Waiting(msgspec.Struct, gc=False):
     command: AnyCommand
     command_id: str
     answer: asyncio.Future[Decision]
+    arrived_ms: int
 
 
 class Sequencer:
@@ -56,6 +67,8 @@ class Sequencer:
         time_ms: int,
         release: Callable[[list[Record], int, bytes], None],
         fatal: Callable[[BaseException], None],
+        stall_ms: int = STALL_MS,
+        charge_downtime: bool = False,
     ) -> None:
         self._engine = engine
         self._writer = writer
@@ -71,6 +84,13 @@ class Sequencer:
         self._committing = False
         self._stopping: asyncio.Future[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
+        self._beat_timer: asyncio.TimerHandle | None = None
+        self._vigil = Vigil(clock.now_ms(), stall_ms)
+        self._settled = False
+        self._charge_downtime = charge_downtime
+        self._stopped_at_ms: int | None = time_ms  # until the venue has gone on from there
+        if engine.waits:
+            self._schedule_turn()
         self.schedule_tick()
 
     @property
@@ -84,7 +104,7 @@ class Sequencer:
         if size >= INBOX_SIZE_MAX or (size >= PLACE_INBOX_SIZE_MAX and isinstance(command, PlaceOrders)):
             raise InboxFull
         answer: asyncio.Future[Decision] = self._loop.create_future()
-        self._inbox.append(_Waiting(command, command_id, answer))
+        self._inbox.append(_Waiting(command, command_id, answer, self._clock.now_ms()))
         self._schedule_turn()
         return answer
 
@@ -93,48 +113,88 @@ class Sequencer:
         self._stopping = self._loop.create_future()
         self._schedule_turn()
         await self._stopping
-        if self._alarm is not None:
-            self._alarm.cancel()
+        for timer in (self._alarm, self._beat_timer):
+            if timer is not None:
+                timer.cancel()
+
+    def deafen(self) -> None:
+        """No ping can be heard from here on: no request is accepted yet, or any more. Heartbeats are not charged."""
+        self._vigil.deafen()
+
+    def listen(self) -> None:
+        """Requests are accepted from here on."""
+        self._vigil.listen()
+        if self._engine.heartbeats_armed:
+            self._schedule_turn()
 
     def schedule_tick(self) -> None:
-        """Wake up at the engine's next deadline."""
+        """Wake up at the engine's next deadline, and show signs of life while heartbeats depend on it."""
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
         deadline_ms = self._engine.next_deadline_ms()
-        if deadline_ms is not None:
-            is_due = deadline_ms <= self._time_ms  # also when the wall clock was set back meanwhile
-            wait_ms = 0 if is_due else max(deadline_ms - self._clock.now_ms(), 0)
-            # A far deadline is looked at again every hour: the wall clock may have been set in between.
-            delay_s = min(wait_ms / 1000, 3600)
-            self._alarm = self._loop.call_later(delay_s, self._schedule_turn)
+        if deadline_ms is None:
+            return
+        is_due = deadline_ms <= self._time_ms
+        wait_ms = 0 if is_due else max(deadline_ms - self._clock.now_ms(), 0)
+        delay_s = min(wait_ms / 1000, ALARM_S_MAX)
+        if self._vigil.is_deaf:
+            delay_s = max(delay_s, DEAF_ALARM_S_MIN)
+        self._alarm = self._loop.call_later(delay_s, self._ring)
+        if self._beat_timer is None and self._engine.heartbeats_armed:
+            self._beat_timer = self._loop.call_later(BEAT_S, self._beat)
 
     # ---- one turn -------------------------------------------------------------------------------------------------
+
+    def _ring(self) -> None:
+        """A deadline has come. Timers run before sockets are read: one look at those first, there may be a ping."""
+        self._loop.call_soon(self._schedule_turn)
+
+    def _beat(self) -> None:
+        self._beat_timer = None
+        if self._engine.heartbeats_armed:
+            self._beat_timer = self._loop.call_later(BEAT_S, self._beat)
+            if not self._vigil.beat(self._clock.now_ms(), committing=self._committing):
+                self._schedule_turn()
 
     def _schedule_turn(self) -> None:
         if not (self._turn_is_scheduled or self._committing):
             self._turn_is_scheduled = True
             self._loop.call_soon(self._turn)
 
+    def _settles(self, now_ms: int) -> bool:
+        """After an interruption the turn is put off, once, until what waits in sockets has been read."""
+        self._settled = not self._settled and bool(self._engine.heartbeats_armed) and self._vigil.is_interrupted(now_ms)
+        if self._settled:
+            self._loop.call_later(SETTLE_S, self._turn)
+        return self._settled
+
     def _turn(self) -> None:
+        now_ms = self._clock.now_ms()
+        if self._settles(now_ms):
+            return
         self._turn_is_scheduled = False
         records: list[Record] = []
         answers: list[tuple[asyncio.Future[Decision], Decision]] = []
         try:
-            self._decide_batch(records, answers)
+            self._decide_batch(now_ms, records, answers)
         except Exception as error:
             self._break(error, "a command could not be decided")
         else:
             self._commit(records, answers)
 
-    def _decide_batch(self, records: list[Record], answers: list[tuple[asyncio.Future[Decision], Decision]]) -> None:
-        self._fire_deadlines(records)
-        for _ in range(min(len(self._inbox), BATCH_SIZE_MAX)):
-            waiting = self._inbox.popleft()
-            self._fire_deadlines(records)
+    def _decide_batch(
+        self, now_ms: int, records: list[Record], answers: list[tuple[asyncio.Future[Decision], Decision]]
+    ) -> None:
+        self._make_up(now_ms, records)
+        inbox = self._inbox
+        for _ in range(min(len(inbox), BATCH_SIZE_MAX)):
+            waiting = inbox.popleft()
+            self._fire_deadlines(waiting.arrived_ms, records)
             outcome = self._engine.execute(waiting.command, self._time_ms)
             answers.append((waiting.answer, self._decide(waiting, outcome, records)))
-        self._fire_deadlines(records)  # whoever moved the clock sees what that made due
+        # Up to when the turn began: every socket had been looked at by then. And not past who waits for the next.
+        self._fire_deadlines(min(now_ms, inbox[0].arrived_ms) if inbox else now_ms, records)
 
     def _commit(self, records: list[Record], answers: list[tuple[asyncio.Future[Decision], Decision]]) -> None:
         if records:
@@ -183,9 +243,37 @@ class Sequencer:
 
     # ---- one command ----------------------------------------------------------------------------------------------
 
-    def _fire_deadlines(self, records: list[Record]) -> None:
-        """Take the time; what is due by it fires before the command that carries it (spec/decisions.md D9)."""
-        self._time_ms = max(self._time_ms, self._clock.now_ms())  # never backwards, whatever the clock does
+    def _make_up(self, now_ms: int, records: list[Record]) -> None:
+        """Give back what time was lost, before anything fires and before what arrived meanwhile is decided (D14)."""
+        engine = self._engine
+        if self._stopped_at_ms is not None:
+            lost_ms, self._stopped_at_ms = max(now_ms - self._stopped_at_ms, 0), None
+            self._vigil.restart(now_ms)
+            self._clock.take_jump_ms()
+            if engine.waits:
+                self._give_back(
+                    ResumeVenue(grace_ms=0 if self._charge_downtime else lost_ms), RESUME_ID, now_ms, records
+                )
+            return
+        due_ms = engine.next_heartbeat_ms
+        is_due = due_ms is not None and due_ms <= now_ms
+        lost_ms = self._vigil.lost_ms(now_ms, self._clock.take_jump_ms(), is_due=is_due)
+        if lost_ms and due_ms is not None:
+            self._give_back(GrantGrace(grace_ms=lost_ms), GRACE_ID, now_ms, records)
+
+    def _give_back(
+        self, command: ResumeVenue | GrantGrace, command_id: str, now_ms: int, records: list[Record]
+    ) -> None:
+        """At the time of this turn, and so is everything that waits: a ping counts from the end of the lost time."""
+        self._time_ms = max(self._time_ms, now_ms)
+        events = self._engine.execute(command, self._time_ms)
+        assert not isinstance(events, Rejection)
+        records.append(self._record(command, command_id, events))
+
+    def _fire_deadlines(self, until_ms: int, records: list[Record]) -> None:
+        """Time has come so far; what is due by it fires before the command that carries it (spec/decisions.md D9)."""
+        if until_ms > self._time_ms:  # never backwards
+            self._time_ms = until_ms
         deadline_ms = self._engine.next_deadline_ms()
         if deadline_ms is not None and deadline_ms <= self._time_ms:
             events = self._engine.execute(Tick(), self._time_ms)
@@ -198,8 +286,16 @@ class Sequencer:
         record = self._record(waiting.command, waiting.command_id, outcome)
         records.append(record)
         if isinstance(waiting.command, AdjustClock):
-            self._clock.adjust(waiting.command.offset_ms, waiting.command.frozen_at_ms)
+            self._step_clock(waiting.command, records)
         return record
+
+    def _step_clock(self, command: AdjustClock, records: list[Record]) -> None:
+        """Whoever moves the clock sees what that makes due, at once. Heartbeats are charged: that is what for."""
+        self._clock.take_jump_ms()
+        self._clock.adjust(command.offset_ms, command.frozen_at_ms)
+        now_ms = self._clock.now_ms()
+        self._vigil.restart(now_ms)
+        self._fire_deadlines(now_ms, records)
 
     def _record(self, command: AnyCommand, command_id: str, events: list[AnyEvent]) -> Record:
         self._seq += 1

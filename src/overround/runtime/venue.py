@@ -26,6 +26,7 @@ from overround.runtime.leadership import FolderLock, Leadership
 from overround.runtime.recovery import Recovered, recover
 from overround.runtime.sequencer import Decision, Sequencer
 from overround.runtime.snapshotter import Snapshotter, write_snapshot
+from overround.runtime.vigil import STALL_MS
 from overround.views.views import Views
 
 SNAPSHOT_RECORDS: Final = 100_000
@@ -44,6 +45,9 @@ class Venue:
         snapshotter: Snapshotter | None,
         recovered: Recovered,
         epoch: int,
+        clock: VenueClock,
+        stall_ms: int,
+        charge_downtime: bool,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         self._leadership = leadership
@@ -54,9 +58,10 @@ class Venue:
         self.replayed = recovered.replayed
         self.views: Views = recovered.views
         self.feed = recovered.feed
-        self.clock = VenueClock()
+        self.clock = clock
         state = recovered.engine.state
-        self.clock.adjust(state.clock_offset_ms, state.clock_frozen_at_ms)
+        clock.adjust(state.clock_offset_ms, state.clock_frozen_at_ms)
+        clock.go_on_from(recovered.time_ms)
         self.listeners: list[Callable[[Record], None]] = []  # told of each record once views show it
         self._writer = JournalWriter(journal)
         self.sequencer = Sequencer(
@@ -68,6 +73,8 @@ class Venue:
             time_ms=recovered.time_ms,
             release=self._release,
             fatal=on_fatal,
+            stall_ms=stall_ms,
+            charge_downtime=charge_downtime,
         )
 
     @classmethod
@@ -81,6 +88,9 @@ class Venue:
         snapshot_interval_s: float = SNAPSHOT_INTERVAL_S,
         namespaces: Namespaces | None = None,
         limits: Limits | None = None,
+        stall_ms: int = STALL_MS,
+        charge_downtime: bool = False,
+        clock: VenueClock | None = None,
     ) -> Venue:
         """Lock the folder, recover, and be ready; with `namespaces`, feeds and all.
 
@@ -115,6 +125,9 @@ class Venue:
             snapshotter=snapshotter,
             recovered=recovered,
             epoch=epoch,
+            clock=VenueClock() if clock is None else clock,
+            stall_ms=stall_ms,
+            charge_downtime=charge_downtime,
             on_fatal=on_fatal,
         )
 

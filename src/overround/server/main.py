@@ -99,7 +99,10 @@ async def _serve(config: Config, folder: Path, *, is_sandbox: bool) -> None:
             snapshot_interval_s=config.data.snapshot_interval_s,
             namespaces=config.realtime.resolved_namespaces(),
             limits=realtime_limits(config.realtime),
+            stall_ms=config.time.stall_ms,
+            charge_downtime=config.time.heartbeat_charge_downtime,
         )
+        venue.sequencer.deafen()  # until requests are accepted: no heartbeat is charged for the time until then
     except BaseException:
         listener.close()
         raise
@@ -112,7 +115,11 @@ async def _serve(config: Config, folder: Path, *, is_sandbox: bool) -> None:
             _refuse_sandbox_keys(venue)
         base_url = _base_url(listener)
         app = build_app(venue, profile, config, base_url, is_sandbox=is_sandbox)
-        server = VenueServer(_uvicorn_config(app, config), on_ready=lambda: _announce(base_url, venue))
+        server = VenueServer(
+            _uvicorn_config(app, config),
+            on_ready=lambda: _announce(base_url, venue),
+            on_shutdown=venue.sequencer.deafen,
+        )
         await server.serve(sockets=[listener])
     finally:
         await venue.stop()
@@ -189,6 +196,7 @@ def _end_process(error: BaseException) -> None:
 
 
 def _announce(base_url: str, venue: Venue) -> None:
+    venue.sequencer.listen()
     _log.info("ready", url=base_url, seq=venue.views.seq, replayed=venue.replayed)
     print(f"ready {base_url}", flush=True)
 
@@ -241,9 +249,12 @@ async def _no_asgi(scope: object, receive: object, send: object) -> None:
 class VenueServer(uvicorn.Server):
     """uvicorn's server: announces itself, and ends with 0 after a signal instead of dying of it."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, *, on_ready: Callable[[], None], on_shutdown: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._on_shutdown = on_shutdown
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal."""
@@ -257,3 +268,8 @@ class VenueServer(uvicorn.Server):
         await super().startup(sockets=sockets)
         await self.on_tick(0)  # the first answers carry a Date as well
         self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Nobody is heard any more, and what is under way is finished."""
+        self._on_shutdown()
+        await super().shutdown(sockets=sockets)

@@ -16,6 +16,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from overround.engine.events import AnyEvent, GraceGranted, HeartbeatFired
 from overround.engine.record import Record
 from overround.runtime.venue import Venue
 from overround.server.durations import Durations
@@ -30,12 +31,20 @@ class Metrics(Collector):
         self._durations: dict[str, Durations] = defaultdict(Durations)
         self._records: dict[type, int] = defaultdict(int)
         self._events: dict[type, int] = defaultdict(int)
+        self._now_ms = venue.clock.now_ms
+        self._firing_lag = Durations()
+        self._grace_ms = self._graces = 0
         self._realtime: RealtimeEndpoint | None = None
         self._gauges: dict[str, tuple[str, Callable[[], float]]] = {
             "overround_journal_seq": ("Seq of the last durable record", lambda: venue.views.seq),
             "overround_open_orders": ("Orders on the books", lambda: len(venue.views.orders.by_hash)),
             "overround_inbox_commands": ("Commands waiting for their turn", lambda: venue.sequencer.inbox_size),
             "overround_replayed_records": ("Records replayed at start", lambda: venue.replayed),
+            "overround_heartbeats_armed": ("Armed heartbeats", lambda: len(venue.views.accounts.heartbeats)),
+            "overround_clock_ahead_seconds": (
+                "How far the venue's time is ahead of the machine's clock, which was set back; a sandbox's steps aside",
+                lambda: venue.clock.ahead_ms() / 1000,
+            ),
         }
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
@@ -52,7 +61,17 @@ class Metrics(Collector):
         """One record became durable."""
         self._records[type(record.command)] += 1
         for event in record.events:
-            self._events[type(event)] += 1
+            kind = type(event)
+            self._events[kind] += 1
+            if kind is HeartbeatFired or kind is GraceGranted:
+                self._count_heartbeat(event)
+
+    def _count_heartbeat(self, event: AnyEvent) -> None:
+        if isinstance(event, HeartbeatFired):
+            self._firing_lag.observe((self._now_ms() - event.deadline_ms) / 1000)
+        elif isinstance(event, GraceGranted):
+            self._graces += 1
+            self._grace_ms += event.grace_ms
 
     def watch_realtime(self, realtime: RealtimeEndpoint) -> None:
         """Show what the feeds count as well."""
@@ -76,6 +95,16 @@ class Metrics(Collector):
         yield seconds
         yield _by_type("overround_records", "Durable journal records", "command", self._records)
         yield _by_type("overround_events", "Events in durable records", "event", self._events)
+        lag = HistogramMetricFamily(
+            "overround_heartbeat_firing_lag_seconds", "From a missed deadline until its cancels were durable", labels=[]
+        )
+        lag.add_metric([], self._firing_lag.buckets(), self._firing_lag.total_s)
+        yield lag
+        for name, text, value in (
+            ("overround_heartbeat_graces", "Times at which armed heartbeats were given time back", self._graces),
+            ("overround_heartbeat_grace_seconds", "Time given back to armed heartbeats", self._grace_ms / 1000),
+        ):
+            yield CounterMetricFamily(name, text, value=value)
         for name, (text, read) in self._gauges.items():
             yield GaugeMetricFamily(name, text, value=read())
         if self._realtime is not None:

@@ -11,7 +11,6 @@ from overround.engine.rejections import Rejection
 from overround.engine.types import FixtureId
 from overround.protocols.operator import decode, encode
 from overround.protocols.sx import encode as sx_encode
-from overround.runtime.clock import real_now_ms
 from overround.runtime.venue import Venue
 from overround.server.auth import new_api_key, require_bearer
 from overround.server.http import Request, Response
@@ -78,7 +77,7 @@ class OperatorRoutes:
         require_bearer(request, self._token)
         clock = self._venue.clock
         command = decode.adjust_clock(
-            request.body, now_ms=clock.now_ms(), real_ms=real_now_ms(), frozen=clock.is_frozen
+            request.body, now_ms=clock.now_ms(), real_ms=clock.machine_ms(), frozen=clock.is_frozen
         )
         await self._submit(command, request)
         return _success({"nowMs": clock.now_ms(), "frozen": clock.is_frozen})

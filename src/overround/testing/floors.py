@@ -38,7 +38,6 @@ from overround.journal.memory import MemoryJournal
 from overround.protocols.sx.errors import CANCEL_CODES, ORDER_OK, ORDER_STATUSES
 from overround.protocols.sx.profile import EXPIRY
 from overround.protocols.sx.units import hash_text, unpack_salt
-from overround.runtime.clock import real_now_ms
 from overround.runtime.recovery import recover
 from overround.runtime.venue import Venue
 from overround.signing.address import checksum_address
@@ -221,7 +220,7 @@ class VenueFloor(_LocalFloor):
         return decision if isinstance(decision, Rejection) else decision.events
 
     def _set_clock(self, now_ms: int) -> None:
-        self.submit(AdjustClock(offset_ms=now_ms - real_now_ms(), frozen_at_ms=now_ms))
+        self.submit(AdjustClock(offset_ms=now_ms - self._venue.clock.machine_ms(), frozen_at_ms=now_ms))
 
 
 def _raise(error: BaseException) -> None:
