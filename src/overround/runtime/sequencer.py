@@ -274,8 +274,8 @@ class Sequencer:
         """Time has come so far; what is due by it fires before the command that carries it (spec/decisions.md D9)."""
         if until_ms > self._time_ms:  # never backwards
             self._time_ms = until_ms
-        deadline_ms = self._engine.next_deadline_ms()
-        if deadline_ms is not None and deadline_ms <= self._time_ms:
+        # More than once where a tick made something due at once, which it leaves to the next one.
+        while (deadline_ms := self._engine.next_deadline_ms()) is not None and deadline_ms <= self._time_ms:
             events = self._engine.execute(Tick(), self._time_ms)
             assert not isinstance(events, Rejection)
             records.append(self._record(Tick(), TICK_ID, events))
