@@ -117,6 +117,21 @@ def test_a_connection_that_says_nothing_or_leaves_in_the_middle_harms_nobody(
     assert http.get("/healthz").status_code == 200
 
 
+def test_thousands_of_requests_in_one_breath_are_answered_in_order_and_parsed_as_there_is_room(
+    sandbox: ServerProcess,
+) -> None:
+    count = 5_000
+    with Connection(sandbox) as connection:
+        for number in range(count):
+            connection.send(request("GET", f"/unknown/{number}") if number % 7 else GET)
+        numbers = []
+        for number in range(count):
+            answer = connection.answer()
+            assert answer.status == (404 if number % 7 else 200)
+            numbers.append(int(answer.headers["x-request-id"].rpartition("-")[2], 16))
+        assert numbers == sorted(numbers)
+
+
 # ---- bounds --------------------------------------------------------------------------------------------------------
 
 

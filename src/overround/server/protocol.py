@@ -26,6 +26,7 @@ from overround.server.http import Headers, Request, Response
 from overround.server.websocket import UpgradeRequest, WebSocket
 
 PIPELINE_MAX: Final = 64  # requests of one connection that wait for their turn; then reading pauses
+PARSED_BYTES_MAX: Final = 8 * 1024  # parsed before the pipeline is looked at: one read may hold thousands of requests
 
 WATCH_INTERVAL_S: Final = 1.0  # how late a slow client may be noticed
 
@@ -114,6 +115,7 @@ class VenueHttpProtocol(HttpToolsProtocol):
         self._unsent = 0  # bytes of answers that the client had not taken at the last look
         self._taken_at = 0.0  # loop time of the last look that found it had taken some
         self._waiting: deque[tuple[Request, bool, bool]] = deque()
+        self._unparsed = b""  # read while the pipeline was full
         self._busy = False  # a request is being handled
         self._keep_alive = True
         self._shutting_down = False
@@ -131,25 +133,45 @@ class VenueHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """What was asked and not yet answered is still carried out."""
         self._waiting.clear()
+        self._unparsed = b""
         self._stop_watching()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser; callbacks below do the rest."""
-        if self._broken:
+        """Feed the parser; callbacks below do the rest. What a full pipeline leaves over is kept for later."""
+        if self._unparsed:
+            self._unparsed += data
             return
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
+        for start in range(0, len(data), PARSED_BYTES_MAX):
             if self._broken:
                 return
-            if not self._wants_websocket():
-                self._ignore_upgrade(data[upgrade.args[0] :])
+            if len(self._waiting) >= PIPELINE_MAX:
+                self._unparsed = data[start:]
+                self.flow.pause_reading()
                 return
-            self._upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            if not self._broken:
-                self._reject(400, "the request is not valid HTTP/1.1")
+            piece = data[start : start + PARSED_BYTES_MAX]
+            try:
+                self.parser.feed_data(piece)
+            except httptools.HttpParserUpgrade as upgrade:
+                if self._broken:
+                    return
+                rest = data[start + upgrade.args[0] :]
+                if self._wants_websocket():
+                    self._upgrade(rest)
+                else:
+                    self._ignore_upgrade(rest)
+                return
+            except httptools.HttpParserError:
+                if not self._broken:
+                    self._reject(400, "the request is not valid HTTP/1.1")
+                return
+
+    def _parse_on(self) -> None:
+        """There is room in the pipeline again."""
+        data, self._unparsed = self._unparsed, b""
+        self.data_received(data)
+        if not self._unparsed:
+            self.flow.resume_reading()
 
     def shutdown(self) -> None:
         """The server stops: answer what is under way, then close."""
@@ -231,8 +253,6 @@ class VenueHttpProtocol(HttpToolsProtocol):
         keep_alive = self.parser.should_keep_alive()
         if self._busy:
             self._waiting.append((request, keep_alive, self._method == "HEAD"))
-            if len(self._waiting) >= PIPELINE_MAX:
-                self.flow.pause_reading()
         else:
             self._handle(request, keep_alive, self._method == "HEAD")
 
@@ -262,7 +282,8 @@ class VenueHttpProtocol(HttpToolsProtocol):
                 break
             await asyncio.sleep(0)  # other connections have their turn in between
             request, keep_alive, is_head = self._waiting.popleft()
-            self.flow.resume_reading()
+            if self._unparsed and len(self._waiting) < PIPELINE_MAX // 2:
+                self._parse_on()
         self._busy = False
         if self._refusal is not None:
             self._refuse(*self._refusal)
