@@ -23,6 +23,8 @@ from uvicorn.server import ServerState
 from overround.config import ServerConfig
 from overround.server.eager import Eager
 from overround.server.http import Headers, Request, Response
+from overround.server.lanes import Sender
+from overround.server.proxies import Proxies
 from overround.server.websocket import UpgradeRequest, WebSocket
 
 PIPELINE_MAX: Final = 64  # requests of one connection that wait for their turn; then reading pauses
@@ -59,6 +61,7 @@ class HttpLimits:
         self.dispatch = dispatch
         self.refuse = refuse  # (status, text) -> the answer to what never became a request
         self.sockets: dict[str, SocketEndpoint] = {}  # by path
+        self.proxies = Proxies(config.trusted_proxies)
         self._prefix = request_id_prefix
         self._numbers = count(1)
         self._heads: dict[tuple[int, bytes], bytes] = {}
@@ -102,6 +105,8 @@ class VenueHttpProtocol(HttpToolsProtocol):
             self._bounds.keep_alive_s,
         )
         self._client = ""
+        self._is_proxied = False  # the peer speaks for others
+        self._sender = Sender()
         self._method = ""
         self._header_bytes = 0
         self._body = bytearray()
@@ -126,6 +131,7 @@ class VenueHttpProtocol(HttpToolsProtocol):
         """A client connected; it owes a request within the header time."""
         super().connection_made(transport)  # type: ignore[arg-type]
         self._client = self.client[0] if self.client else ""
+        self._is_proxied = self.limits.proxies.trusts(self._client)
         self._taken_at = self.loop.time()
         self._expect_within(self._bounds.header_timeout_s, None)
         self._watch()
@@ -247,8 +253,9 @@ class VenueHttpProtocol(HttpToolsProtocol):
             query_string.partition(b"#")[0],
             self.headers,
             bytes(self._body),
-            self._client,
+            self.limits.proxies.client(self._client, self.headers) if self._is_proxied else self._client,
             self.limits.next_request_id(),
+            Sender() if self._is_proxied else self._sender,
         )
         keep_alive = self.parser.should_keep_alive()
         if self._busy:
