@@ -36,6 +36,7 @@ from benchmarks.harness import (
     work_folder,
 )
 from benchmarks.http_load import http_post, post_all, write_requests
+from benchmarks.process import core_wait_s
 from benchmarks.sandbox import ORDERS_PATH, Sandbox, orders, visit
 from overround.signing.account import LocalAccount
 from overround.testing.sx import signed_cancel, signed_order
@@ -60,11 +61,12 @@ class Phase:
 
     sent: int = 0
     served: int = 0
-    latencies_s: list[float] = field(default_factory=list)
     p50s_ms: list[float] = field(default_factory=list)
     p99s_ms: list[float] = field(default_factory=list)
     offered_per_s: list[float] = field(default_factory=list)
     answered_per_s: list[float] = field(default_factory=list)
+    server_waited: list[float] = field(default_factory=list)
+    """For which part of the time the server had to wait for its core."""
 
     def add(self, latencies_s: list[float], sent: int) -> None:
         """One round."""
@@ -73,6 +75,11 @@ class Phase:
         ordered = sorted(latencies_s) or [ANSWER_WAIT_MAX_S]
         self.p50s_ms.append(ordered[len(ordered) // 2] * 1000)
         self.p99s_ms.append(ordered[int(len(ordered) * 0.99)] * 1000)
+
+    def last(self, name: str) -> str:
+        """The last round, for whoever watches."""
+        waited = f"waited for its core {self.server_waited[-1]:.0%}"
+        return f"{name} p50 {self.p50s_ms[-1]:.2f} p99 {self.p99s_ms[-1]:.2f} ms, {waited}"
 
 
 class Maker:
@@ -122,12 +129,12 @@ class Bench:
     sandbox: Sandbox
     folder: Path
 
-    def cancel(self) -> tuple[list[float], int]:
-        """The makers' share of a phase: latencies of the cancels that were served, and how many were sent."""
+    def cancel(self, phase: Phase) -> None:
+        """The makers' share of a phase."""
         rate = CANCELS_PER_S / MAKERS
         count = max(1, int(rate * self.settings.seconds))
         makers = [Maker(self.server, guest.account, count) for guest in self.sandbox.guests[:MAKERS]]
-        start_at = time.monotonic() + 0.05
+        waited_before_s, start_at = core_wait_s(self.server.process.pid), time.monotonic() + 0.05
         threads = [
             threading.Thread(target=maker.run, args=(start_at + number / CANCELS_PER_S, rate), daemon=True)
             for number, maker in enumerate(makers)
@@ -138,7 +145,9 @@ class Bench:
             thread.join(self.settings.seconds + ANSWER_WAIT_MAX_S)
         for refused in (answer for maker in makers for answer in maker.refused[:1]):
             print(f"cancel-under-attack  not served: {refused!r}", file=sys.stderr)
-        return [each for maker in makers for each in maker.latencies_s], count * MAKERS
+        waited_s = core_wait_s(self.server.process.pid) - waited_before_s
+        phase.server_waited.append(waited_s / (time.monotonic() - start_at))
+        phase.add([each for maker in makers for each in maker.latencies_s], count * MAKERS)
 
     def capacity(self, number: int) -> float:
         """Orders a second that the venue accepts from connections that are always busy."""
@@ -217,16 +226,15 @@ def run(settings: Settings) -> Iterator[Figure]:
     with work_folder() as folder, pinned(settings.cores.load), running_server(settings, folder) as server:
         bench = Bench(settings, server, visit(server.host, server.port), folder)
         forgeries = bench.forgeries()
-        bench.cancel()  # warm up
+        bench.cancel(Phase())  # warm up
         for number in range(1, settings.rounds + 1):
             per_s = OVERLOAD * bench.capacity(2 * number)
             posts = bench.posts(2 * number + 1, per_s / OVERLOAD)
-            phases["idle"].add(*bench.cancel())
+            bench.cancel(phases["idle"])
             for name, requests in (("posts", posts), ("bad signatures", forgeries)):
                 with bench.attack(requests, per_s, phases[name]):
-                    latencies_s, sent = bench.cancel()
-                phases[name].add(latencies_s, sent)
-            last = ", ".join(f"{name} p99 {phase.p99s_ms[-1]:.2f} ms" for name, phase in phases.items())
+                    bench.cancel(phases[name])
+            last = ", ".join(phase.last(name) for name, phase in phases.items())
             print(f"cancel-under-attack  round {number}: {last}", file=sys.stderr)
     yield from figures(phases, settings.rounds)
 
@@ -239,6 +247,8 @@ def figures(phases: dict[str, Phase], rounds: int) -> Iterator[Figure]:
         yield Figure(f"{name}: served", phase.served, f"of {phase.sent}", bound=Bound("==", phase.sent))
         yield Figure(f"{name}: p50", median(phase.p50s_ms), note, " ms")
         yield Figure(f"{name}: p99", median(phase.p99s_ms), note, " ms")
+        waited = median(phase.server_waited)
+        yield Figure(f"{name}: server without its core", waited * 100, note, " % of the time")
         if name != "idle":
             yield Figure(f"{name}: p99 against idle", median(phase.p99s_ms) / median(idle.p99s_ms), note, "x")
             yield Figure(f"{name}: offered", median(phase.offered_per_s), note, "/s")

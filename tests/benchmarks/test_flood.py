@@ -78,7 +78,7 @@ def test_cancels_that_were_not_served_miss_the_bound() -> None:
     phases = {name: Phase() for name in ("idle", "posts", "bad signatures")}
     for phase in phases.values():
         phase.add([0.001, 0.002, 0.003], sent=3)
-        phase.offered_per_s, phase.answered_per_s = [5.0], [1.0]
+        phase.offered_per_s, phase.answered_per_s, phase.server_waited = [5.0], [1.0], [0.1]
     assert not any(figure.missed for figure in figures(phases, 1))
     phases["posts"].add([0.010, 0.020], sent=3)
     found = {figure.name: figure for figure in figures(phases, 2)}
