@@ -148,36 +148,39 @@ class VenueHttpProtocol(HttpToolsProtocol):
         if self._unparsed:
             self._unparsed += data
             return
-        for start in range(0, len(data), PARSED_BYTES_MAX):
-            if self._broken:
-                return
+        self._unparsed = data
+        while self._unparsed:
             if len(self._waiting) >= PIPELINE_MAX:
-                self._unparsed = data[start:]
                 self.flow.pause_reading()
                 return
-            piece = data[start : start + PARSED_BYTES_MAX]
-            try:
-                self.parser.feed_data(piece)
-            except httptools.HttpParserUpgrade as upgrade:
-                if self._broken:
-                    return
-                rest = data[start + upgrade.args[0] :]
-                if self._wants_websocket():
-                    self._upgrade(rest)
-                else:
-                    self._ignore_upgrade(rest)
-                return
-            except httptools.HttpParserError:
-                if not self._broken:
-                    self._reject(400, "the request is not valid HTTP/1.1")
-                return
+            self._parse_piece()
 
     def _parse_on(self) -> None:
-        """There is room in the pipeline again."""
-        data, self._unparsed = self._unparsed, b""
-        self.data_received(data)
+        """One answer later: one piece more, so that many pipelines that empty together keep nobody waiting."""
+        if len(self._waiting) < PIPELINE_MAX:
+            self._parse_piece()
+        while self._unparsed and not self._waiting:
+            self._parse_piece()
         if not self._unparsed:
             self.flow.resume_reading()
+
+    def _parse_piece(self) -> None:
+        piece, self._unparsed = self._unparsed[:PARSED_BYTES_MAX], self._unparsed[PARSED_BYTES_MAX:]
+        if self._broken:
+            return
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade as upgrade:
+            rest, self._unparsed = piece[upgrade.args[0] :] + self._unparsed, b""
+            if self._broken:
+                return
+            if self._wants_websocket():
+                self._upgrade(rest)
+            else:
+                self._ignore_upgrade(rest)
+        except httptools.HttpParserError:
+            if not self._broken:
+                self._reject(400, "the request is not valid HTTP/1.1")
 
     def shutdown(self) -> None:
         """The server stops: answer what is under way, then close."""
@@ -289,7 +292,7 @@ class VenueHttpProtocol(HttpToolsProtocol):
                 break
             await asyncio.sleep(0)  # other connections have their turn in between
             request, keep_alive, is_head = self._waiting.popleft()
-            if self._unparsed and len(self._waiting) < PIPELINE_MAX // 2:
+            if self._unparsed:  # after a turn of the loop: the parser may have been calling us before
                 self._parse_on()
         self._busy = False
         if self._refusal is not None:
