@@ -202,6 +202,8 @@ class Limits:
 
         A cancel is only looked at: who pays for it is decided when it is known who signed it.
         """
+        if not self.buckets and group != CANCELS:
+            return
         request.payer = self._client(request)
         if group == CANCELS:
             self._admit_cancel(request)
