@@ -76,6 +76,7 @@ def test_every_key_can_be_set_in_a_file_and_in_the_environment(file: Path, monke
     }
     plain["sx"] |= {"profile": "toronto", "chain_id": 7}
     plain["realtime"]["channels_without_namespace"] = {}
+    plain["limits"]["profile"] = "sx"
     lines = []
     for section, values in plain.items():
         lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
@@ -86,6 +87,25 @@ def test_every_key_can_be_set_in_a_file_and_in_the_environment(file: Path, monke
             text = value if isinstance(value, str) else json.dumps(value)
             monkeypatch.setenv(f"OVERROUND_{section.upper()}__{key.upper()}", text)
     assert load(None).model_dump() == from_file.model_dump()
+
+
+@pytest.mark.row("HTTP-09")
+def test_a_profile_of_limits_can_be_named_alone_and_numbers_laid_over_it(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load(None).limits.resolved(is_sandbox=True).profile == "off"
+    assert load(None).limits.resolved(is_sandbox=False).profile == "sx"
+    file.write_text("limits = 'sx-strict'\n[server]\nport = 1\n")
+    limits = load(file).limits.resolved(is_sandbox=True)
+    assert (limits.profile, limits.posts_per_min) == ("sx-strict", 5_500)
+    monkeypatch.setenv("OVERROUND_LIMITS", "sx")
+    monkeypatch.setenv("OVERROUND_LIMITS__POSTS_PER_MIN", "7")
+    limits = load(file).limits
+    assert (limits.profile, limits.posts_per_min, limits.others_per_min) == ("sx", 7, 500)
+    monkeypatch.setenv("OVERROUND_LIMITS", '{"others_per_min": 8}')
+    with pytest.raises(ConfigError, match="take the profile sx to change numbers"):
+        load(file)
+    assert load(None).limits.others_per_min == 8
 
 
 # ---- what is refused -----------------------------------------------------------------------------------------------
@@ -107,6 +127,11 @@ def test_every_key_can_be_set_in_a_file_and_in_the_environment(file: Path, monke
         ("[sx]\nusdc = '0x6629Ce1Cf35Cc1329ebB4F63202F3f197b3F050b'\n", "sx.usdc: "),
         ("[realtime.namespaces.x]\nhistroy_size = 1\n", "realtime.namespaces.x.histroy_size: there is no such key"),
         ("server = 1\n", "server: "),
+        ("[server]\ntrusted_proxies = ['proxy']\n", "server.trusted_proxies: "),
+        ("limits = 'strict'\n", "limits.profile: Input should be 'off', 'sx' or 'sx-strict'"),
+        ("limits = 7\n", "limits: "),
+        ("[limits]\nposts_per_min = -1\n", "limits.posts_per_min: "),
+        ("[limits]\nprofile = 'sx-strict'\nposts_per_min = 7\n", "limits: Value error, sx-strict has posts_per_min"),
         ("[server\n", "is no TOML"),
     ],
 )

@@ -8,14 +8,25 @@ from __future__ import annotations
 
 import os
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, cast
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -54,6 +65,48 @@ class ServerConfig(_Section):
     body_timeout_s: float = Field(30, gt=0, description="from the first byte to the end of the body")
     keep_alive_s: float = Field(75, gt=0, description="idle time after which a connection is closed")
     shutdown_grace_s: float = Field(5, ge=0, description="how long a stop waits for requests under way")
+
+    trusted_proxies: list[str] = Field(
+        [], description="addresses or networks of reverse proxies, whose X-Forwarded-For is believed"
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        for one in value:
+            ip_network(one, strict=False)
+        return value
+
+
+class LimitsConfig(_Section):
+    """How often one client may ask. `limits = "NAME"` above all sections sets the profile alone."""
+
+    profile: Literal["off", "sx", "sx-strict"] | None = Field(
+        None,
+        description="`off`, `sx` (these numbers) or `sx-strict` (the published ones, none may differ); "
+        "left out: `sx` for serve, `off` for a sandbox",
+    )
+    posts_per_min: int = Field(5_500, ge=0, description="POST /orders/... but cancels; 0, here and below: no limit")
+    cancels_per_min: int = Field(10_000, ge=0, description="POST /orders/cancel/..., which count nowhere else")
+    order_reads_per_min: int = Field(5_500, ge=0, description="GET /orders and /orders/...")
+    trade_reads_per_min: int = Field(200, ge=0, description="GET /trades and /trades/...")
+    others_per_min: int = Field(500, ge=0, description="everything else")
+    all_per_10_min: int = Field(35_000, ge=0, description="all of these together, without cancels, in ten minutes")
+    clients_max: int = Field(100_000, ge=1, description="clients counted at a time, in each group")
+
+    @model_validator(mode="after")
+    def _strict_is_strict(self) -> LimitsConfig:
+        if self.profile == "sx-strict":
+            for name, field in type(self).model_fields.items():
+                if name not in ("profile", "clients_max") and getattr(self, name) != field.default:
+                    raise ValueError(f"sx-strict has {name} = {field.default}; take the profile sx to change numbers")
+        return self
+
+    def resolved(self, *, is_sandbox: bool) -> LimitsConfig:
+        """With the profile that holds if none was chosen."""
+        if self.profile is not None:
+            return self
+        return self.model_copy(update={"profile": "off" if is_sandbox else "sx"})
 
 
 class DataConfig(_Section):
@@ -199,6 +252,26 @@ class LogConfig(_Section):
     requests: Literal["off", "failures", "all"] = Field("failures", description="which requests are logged")
 
 
+class _Environment(EnvSettingsSource):
+    """Reads `OVERROUND_LIMITS=sx-strict` as the section with this profile."""
+
+    def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
+        """A section in the environment is JSON, or its members one by one."""
+        if field_name == "limits" and isinstance(value, str) and not value.lstrip().startswith("{"):
+            value = msgspec.json.encode({"profile": value}).decode()
+        return super().prepare_field_value(field_name, field, value, value_is_complex)
+
+
+class _File(TomlConfigSettingsSource):
+    """Reads `limits = "sx-strict"` as the section with this profile."""
+
+    def __call__(self) -> dict[str, Any]:
+        """What the file says; stronger sources are laid over it member by member."""
+        found = super().__call__()
+        limits = found.get("limits")
+        return {**found, "limits": {"profile": limits}} if isinstance(limits, str) else found
+
+
 class Config(BaseSettings):
     """Everything that can be configured."""
 
@@ -207,6 +280,7 @@ class Config(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OVERROUND_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
     server: ServerConfig = ServerConfig()  # type: ignore[call-arg]
+    limits: LimitsConfig = LimitsConfig()  # type: ignore[call-arg]
     data: DataConfig = DataConfig()  # type: ignore[call-arg]
     time: TimeConfig = TimeConfig()  # type: ignore[call-arg]
     sx: SxConfig = SxConfig()  # type: ignore[call-arg]
@@ -225,9 +299,8 @@ class Config(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags win over the environment, which wins over the file."""
-        del dotenv_settings, file_secret_settings
-        toml = TomlConfigSettingsSource(settings_cls, cls.toml_file)
-        return init_settings, env_settings, toml
+        del env_settings, dotenv_settings, file_secret_settings
+        return init_settings, _Environment(settings_cls), _File(settings_cls, cls.toml_file)
 
 
 def load(file: Path | None, flags: dict[str, dict[str, Any]] | None = None) -> Config:

@@ -97,12 +97,15 @@ def test_every_key_says_what_it_means() -> None:
 
 
 def test_the_example_may_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
+    examples = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
+    assert examples
     file = tmp_path / "venue.toml"
-    file.write_text(example)
     monkeypatch.setenv("OVERROUND_TOKENS__SECRET", "7b1d0c6f2e9a48d3b5f60718293a4b5c")
     monkeypatch.setenv("OVERROUND_ADMIN__TOKEN", "3f9c2b7a1e8d4605")
-    assert Outcome("config", "check", "--config", file, "--serve").code == 0
+    monkeypatch.setenv("OVERROUND_DATA__DIR", str(tmp_path))
+    for example in examples:
+        file.write_text(example)
+        assert Outcome("config", "check", "--config", file, "--serve").code == 0
 
 
 # ---- exit codes, commands, files -----------------------------------------------------------------------------------

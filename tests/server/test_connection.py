@@ -117,6 +117,32 @@ def test_a_connection_that_says_nothing_or_leaves_in_the_middle_harms_nobody(
     assert http.get("/healthz").status_code == 200
 
 
+def test_thousands_of_requests_in_one_breath_are_answered_in_order_and_parsed_as_there_is_room(
+    sandbox: ServerProcess,
+) -> None:
+    count = 5_000
+    with Connection(sandbox) as connection:
+        for number in range(count):
+            connection.send(request("GET", f"/unknown/{number}") if number % 7 else GET)
+        numbers = []
+        for number in range(count):
+            answer = connection.answer()
+            assert answer.status == (404 if number % 7 else 200)
+            numbers.append(int(answer.headers["x-request-id"].rpartition("-")[2], 16))
+        assert numbers == sorted(numbers)
+
+
+def test_a_pipeline_may_hold_large_bodies_and_come_in_any_pieces(sandbox: ServerProcess) -> None:
+    requests = [request("POST", "/unknown", b"x" * size) for size in (1, 100_000, 3, 70_000, 300_000)] + [GET] * 150
+    stream = b"".join(requests * 2)
+    for size in (len(stream), 8_192, 8_191, 65_537):
+        with Connection(sandbox) as connection:
+            for start in range(0, len(stream), size):
+                connection.send(stream[start : start + size])
+            statuses = [connection.answer().status for _ in range(len(requests) * 2)]
+            assert statuses == ([404] * 5 + [200] * 150) * 2
+
+
 # ---- bounds --------------------------------------------------------------------------------------------------------
 
 

@@ -11,19 +11,25 @@ from overround.protocols.query import MalformedQuery
 from overround.protocols.sx.errors import WireError, bad_request, failure
 from overround.runtime.sequencer import InboxFull
 from overround.server.http import Request, Response
+from overround.server.lanes import Lanes, Standing
+from overround.server.limits import CANCELS, POSTS, Limits, TooManyRequests, group_of
 from overround.server.metrics import Metrics
-from overround.server.routes import Routes
+from overround.server.routes import Route, Routes
 
 _log = structlog.get_logger()
 
 UNKNOWN_ROUTE = "(unknown)"
 
+Found = tuple[Route, dict[str, str]] | list[str]  # a route, or the methods that its path knows
+
 
 class App:
     """Everything above the connection and below the handlers."""
 
-    def __init__(self, routes: Routes, metrics: Metrics, log: LogConfig) -> None:
+    def __init__(self, routes: Routes, limits: Limits, lanes: Lanes, metrics: Metrics, log: LogConfig) -> None:
         self._routes = routes
+        self._limits = limits
+        self._lanes = lanes
         self._metrics = metrics
         self._log_all = log.requests == "all"
         self._log_failures = log.requests != "off"
@@ -33,27 +39,74 @@ class App:
         started = time.perf_counter()
         found = self._routes.find(request.method, request.path)
         if isinstance(found, list):
-            label, response = UNKNOWN_ROUTE, _not_found(found)
+            label = UNKNOWN_ROUTE
         else:
             route, request.path_params = found
-            label, response = route.path, await self._call(route.handler, request)
+            label = route.path
+        group = group_of(request.method, request.path)
+        if group is None:
+            response = await self._call(found, request)
+        else:
+            response = await self._call_limited(group, found, request)
         seconds = time.perf_counter() - started
         self._metrics.count_request(label, response.status, seconds)
-        if self._log_all or (self._log_failures and response.status >= 400):
+        # A client above its limits is counted and not logged: it may come back as fast as it can.
+        if self._log_all or (self._log_failures and response.status >= 400 and response.status != 429):
             self._log_request(request, label, response, seconds)
         return response
 
-    async def _call(self, handler, request: Request) -> Response:  # type: ignore[no-untyped-def]
+    async def _call_limited(self, group: str, found: Found, request: Request) -> Response:
+        """Within the client's budget, and in its lane if it is signed."""
+        limits = self._limits
         try:
-            return await handler(request)  # type: ignore[no-any-return]
+            limits.admit(group, request)
+        except TooManyRequests as error:
+            return _failure(error)
+        if group is CANCELS or group is POSTS:
+            response = await self._call_in_lane(group, found, request)
+        else:
+            response = await self._call(found, request)
+        if response.status != 429:  # which says it already
+            response.headers = [*response.headers, *limits.headers(group, request)]
+        return response
+
+    async def _call_in_lane(self, group: str, found: Found, request: Request) -> Response:
+        sender = request.sender
+        is_suspect = sender.standing is Standing.SUSPECT or (
+            group is CANCELS and sender.standing is Standing.NEW and self._limits.is_suspect(request)
+        )
+        try:
+            if is_suspect:
+                await self._lanes.suspect()
+            elif group is POSTS:
+                await self._lanes.post()
+        except InboxFull:
+            return _full()
+        if group is CANCELS:
+            self._lanes.cancel_begins()
+            response = await self._call(found, request)
+            self._lanes.cancel_ends()
+        else:
+            response = await self._call(found, request)
+        sender.standing = Standing.PROVEN if response.status == 200 else Standing.SUSPECT
+        if group is CANCELS:
+            try:
+                self._limits.failed(request)
+            except TooManyRequests as error:
+                return _failure(error)
+        return response
+
+    async def _call(self, found: Found, request: Request) -> Response:
+        if isinstance(found, list):
+            return _not_found(found)
+        try:
+            return await found[0].handler(request)
         except WireError as error:
             return _failure(error)
         except MalformedQuery as error:
             return _failure(bad_request(str(error)))
         except InboxFull:
-            return Response(
-                failure(WireError("SERVICE_UNAVAILABLE", status=503)), 503, headers=[(b"retry-after", b"1")]
-            )
+            return _full()
         except Exception:
             _log.exception("request_failed", request_id=request.request_id, path=request.path)
             return _failure(WireError("INTERNAL_SERVER_ERROR", status=500))
@@ -73,7 +126,14 @@ class App:
 
 
 def _failure(error: WireError) -> Response:
-    return Response(failure(error), error.status, code=error.code)
+    headers = error.headers if isinstance(error, TooManyRequests) else []
+    return Response(failure(error), error.status, code=error.code, headers=headers)
+
+
+def _full() -> Response:
+    """Too much waits; nothing was done, and there is no sense in coming back at once."""
+    error = WireError("SERVICE_UNAVAILABLE", status=503)
+    return Response(failure(error), 503, code=error.code, headers=[(b"retry-after", b"1")])
 
 
 def _not_found(allowed: list[str]) -> Response:

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from overround.protocols.query import Query
+from overround.server.lanes import Sender
 
 JSON: Final = b"application/json"
 TEXT: Final = b"text/plain; charset=utf-8"
@@ -25,7 +26,10 @@ class Request(msgspec.Struct, gc=False):
     body: bytes
     client: str
     request_id: str
+    sender: Sender  # the connection, as a source of signed requests
     path_params: dict[str, str] = {}
+    payer: str | bytes = ""  # whose budget it is charged to (`limits.py`)
+    is_charged: bool = False  # a cancel, once its signer is known
 
     def header(self, name: bytes) -> str | None:
         """The first header of this name, as text."""

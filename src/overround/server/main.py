@@ -34,6 +34,8 @@ from overround.sandbox import world
 from overround.sandbox.accounts import ACCOUNTS
 from overround.server.app import App, refuse_connection
 from overround.server.documentation import DocumentationRoutes
+from overround.server.lanes import Lanes
+from overround.server.limits import Limits
 from overround.server.metrics import Metrics
 from overround.server.operations import OperationsRoutes
 from overround.server.operator import OperatorRoutes
@@ -140,13 +142,21 @@ def build_app(
     documentation = DocumentationRoutes()
     operations = OperationsRoutes(venue, metrics, sandbox if is_sandbox else None)
     tokens = ConnectionTokens(secret, config.tokens.ttl_s, venue.clock, venue.views.accounts)
+    accounts = venue.views.accounts
+    rates = Limits(
+        config.limits.resolved(is_sandbox=is_sandbox),
+        accounts.owner_of_key,
+        lambda maker: maker in accounts.balances,  # nobody has an order without one
+    )
+    lanes = Lanes()
+    metrics.watch_limits(rates, lanes)
     routes: list[Route] = [
-        *sx_routes(SxRoutes(venue, profile, config.sx, tokens)),
+        *sx_routes(SxRoutes(venue, profile, config.sx, tokens, rates)),
         *operator_routes(OperatorRoutes(venue, admin_token), with_clock=is_sandbox),
         *operations_routes(operations, documentation, with_sandbox=is_sandbox),
     ]
     documentation.describe(routes)
-    app = App(Routes(routes), metrics, config.log)
+    app = App(Routes(routes), rates, lanes, metrics, config.log)
     limits = HttpLimits(config.server, app.dispatch, refuse_connection, secrets.token_hex(4))
     realtime = build_realtime(venue, config.realtime, secret)
     metrics.watch_realtime(realtime)

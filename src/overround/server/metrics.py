@@ -20,6 +20,8 @@ from overround.engine.events import AnyEvent, GraceGranted, HeartbeatFired
 from overround.engine.record import Record
 from overround.runtime.venue import Venue
 from overround.server.durations import Durations
+from overround.server.lanes import Lanes
+from overround.server.limits import Limits
 from overround.server.realtime import RealtimeEndpoint
 
 
@@ -35,6 +37,7 @@ class Metrics(Collector):
         self._firing_lag = Durations()
         self._grace_ms = self._graces = 0
         self._realtime: RealtimeEndpoint | None = None
+        self._limits: Limits | None = None
         self._gauges: dict[str, tuple[str, Callable[[], float]]] = {
             "overround_journal_seq": ("Seq of the last durable record", lambda: venue.views.seq),
             "overround_open_orders": ("Orders on the books", lambda: len(venue.views.orders.by_hash)),
@@ -77,6 +80,14 @@ class Metrics(Collector):
         """Show what the feeds count as well."""
         self._realtime = realtime
 
+    def watch_limits(self, limits: Limits, lanes: Lanes) -> None:
+        """Show who was turned away, and how many wait."""
+        self._limits = limits
+        self._gauges["overround_signed_requests_waiting"] = (
+            "Posts and suspect cancels that wait for their verification",
+            lambda: lanes.waiting,
+        )
+
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""
         return generate_latest(self.registry)
@@ -93,6 +104,11 @@ class Metrics(Collector):
         for route, durations in self._durations.items():
             seconds.add_metric([route], durations.buckets(), durations.total_s)
         yield seconds
+        if self._limits is not None:
+            refused = CounterMetricFamily("overround_rate_limited", "Requests above a rate limit", labels=["group"])
+            for group, count in self._limits.refused.items():
+                refused.add_metric([group], count)
+            yield refused
         yield _by_type("overround_records", "Durable journal records", "command", self._records)
         yield _by_type("overround_events", "Events in durable records", "event", self._events)
         lag = HistogramMetricFamily(

@@ -23,9 +23,12 @@ from uvicorn.server import ServerState
 from overround.config import ServerConfig
 from overround.server.eager import Eager
 from overround.server.http import Headers, Request, Response
+from overround.server.lanes import Sender
+from overround.server.proxies import Proxies
 from overround.server.websocket import UpgradeRequest, WebSocket
 
 PIPELINE_MAX: Final = 64  # requests of one connection that wait for their turn; then reading pauses
+PARSED_BYTES_MAX: Final = 8 * 1024  # parsed before the pipeline is looked at: one read may hold thousands of requests
 
 WATCH_INTERVAL_S: Final = 1.0  # how late a slow client may be noticed
 
@@ -58,6 +61,7 @@ class HttpLimits:
         self.dispatch = dispatch
         self.refuse = refuse  # (status, text) -> the answer to what never became a request
         self.sockets: dict[str, SocketEndpoint] = {}  # by path
+        self.proxies = Proxies(config.trusted_proxies)
         self._prefix = request_id_prefix
         self._numbers = count(1)
         self._heads: dict[tuple[int, bytes], bytes] = {}
@@ -101,6 +105,8 @@ class VenueHttpProtocol(HttpToolsProtocol):
             self._bounds.keep_alive_s,
         )
         self._client = ""
+        self._is_proxied = False  # the peer speaks for others
+        self._sender = Sender()
         self._method = ""
         self._header_bytes = 0
         self._body = bytearray()
@@ -114,6 +120,7 @@ class VenueHttpProtocol(HttpToolsProtocol):
         self._unsent = 0  # bytes of answers that the client had not taken at the last look
         self._taken_at = 0.0  # loop time of the last look that found it had taken some
         self._waiting: deque[tuple[Request, bool, bool]] = deque()
+        self._unparsed = b""  # read while the pipeline was full
         self._busy = False  # a request is being handled
         self._keep_alive = True
         self._shutting_down = False
@@ -124,6 +131,7 @@ class VenueHttpProtocol(HttpToolsProtocol):
         """A client connected; it owes a request within the header time."""
         super().connection_made(transport)  # type: ignore[arg-type]
         self._client = self.client[0] if self.client else ""
+        self._is_proxied = self.limits.proxies.trusts(self._client)
         self._taken_at = self.loop.time()
         self._expect_within(self._bounds.header_timeout_s, None)
         self._watch()
@@ -131,22 +139,45 @@ class VenueHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """What was asked and not yet answered is still carried out."""
         self._waiting.clear()
+        self._unparsed = b""
         self._stop_watching()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser; callbacks below do the rest."""
+        """Feed the parser; callbacks below do the rest. What a full pipeline leaves over is kept for later."""
+        if self._unparsed:
+            self._unparsed += data
+            return
+        self._unparsed = data
+        while self._unparsed:
+            if len(self._waiting) >= PIPELINE_MAX:
+                self.flow.pause_reading()
+                return
+            self._parse_piece()
+
+    def _parse_on(self) -> None:
+        """One answer later: one piece more, so that many pipelines that empty together keep nobody waiting."""
+        if len(self._waiting) < PIPELINE_MAX:
+            self._parse_piece()
+        while self._unparsed and not self._waiting:
+            self._parse_piece()
+        if not self._unparsed:
+            self.flow.resume_reading()
+
+    def _parse_piece(self) -> None:
+        piece, self._unparsed = self._unparsed[:PARSED_BYTES_MAX], self._unparsed[PARSED_BYTES_MAX:]
         if self._broken:
             return
         try:
-            self.parser.feed_data(data)
+            self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade as upgrade:
+            rest, self._unparsed = piece[upgrade.args[0] :] + self._unparsed, b""
             if self._broken:
                 return
-            if not self._wants_websocket():
-                self._ignore_upgrade(data[upgrade.args[0] :])
-                return
-            self._upgrade(data[upgrade.args[0] :])
+            if self._wants_websocket():
+                self._upgrade(rest)
+            else:
+                self._ignore_upgrade(rest)
         except httptools.HttpParserError:
             if not self._broken:
                 self._reject(400, "the request is not valid HTTP/1.1")
@@ -225,14 +256,13 @@ class VenueHttpProtocol(HttpToolsProtocol):
             query_string.partition(b"#")[0],
             self.headers,
             bytes(self._body),
-            self._client,
+            self.limits.proxies.client(self._client, self.headers) if self._is_proxied else self._client,
             self.limits.next_request_id(),
+            Sender() if self._is_proxied else self._sender,
         )
         keep_alive = self.parser.should_keep_alive()
         if self._busy:
             self._waiting.append((request, keep_alive, self._method == "HEAD"))
-            if len(self._waiting) >= PIPELINE_MAX:
-                self.flow.pause_reading()
         else:
             self._handle(request, keep_alive, self._method == "HEAD")
 
@@ -262,7 +292,8 @@ class VenueHttpProtocol(HttpToolsProtocol):
                 break
             await asyncio.sleep(0)  # other connections have their turn in between
             request, keep_alive, is_head = self._waiting.popleft()
-            self.flow.resume_reading()
+            if self._unparsed:  # after a turn of the loop: the parser may have been calling us before
+                self._parse_on()
         self._busy = False
         if self._refusal is not None:
             self._refuse(*self._refusal)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
@@ -21,15 +23,18 @@ from overround.protocols.sx.errors import CANCEL_CODES, WireError, bad_request
 from overround.protocols.sx.profile import Profile
 from overround.protocols.sx.reference import SPORTS
 from overround.protocols.sx.units import hash_text, parse_hash
+from overround.runtime.sequencer import InboxFull
 from overround.runtime.venue import Venue
 from overround.server.auth import require_key
 from overround.server.http import Headers, Request, Response
+from overround.server.limits import Limits
 from overround.server.tokens import ConnectionTokens
 from overround.signing.address import AddressError, checksum_address, parse_address
 from overround.views.best_odds import SideKey
 from overround.views.orders import OrderRow
 
-INLINE_SIGNATURES_MAX: Final = 8  # more are verified in a thread, the loop must not wait (spec/decisions.md C4)
+INLINE_BODY_BYTES_MAX: Final = 6 * 1024  # about 8 orders; more are verified in a thread (spec/decisions.md C4)
+BATCHES_WAITING_MAX: Final = 32  # larger requests that wait for this thread
 ROWS_PER_SLICE: Final = 250  # rows encoded before other requests get a turn (C3)
 MARKET_HASHES_MAX: Final = 1_000
 ORDER_HASHES_MAX: Final = 1_000
@@ -54,12 +59,17 @@ _SORT_KEYS: Final[dict[str, Callable[[OrderRow], Any]]] = {
 class SxRoutes:
     """Handlers of one venue."""
 
-    def __init__(self, venue: Venue, profile: Profile, config: SxConfig, tokens: ConnectionTokens) -> None:
+    def __init__(
+        self, venue: Venue, profile: Profile, config: SxConfig, tokens: ConnectionTokens, limits: Limits
+    ) -> None:
         self._venue = venue
         self._views = venue.views
         self._profile = profile
         self._config = config
         self._tokens = tokens
+        self._limits = limits
+        self._verifier = ThreadPoolExecutor(1, "verifier")
+        self._batches_waiting = 0
 
     @property
     def _rules(self) -> Rules:
@@ -71,10 +81,7 @@ class SxRoutes:
 
     async def place_orders(self, request: Request) -> Response:
         """`POST /orders/new`"""
-        orders = decode.place_orders(request.body, self._rules, self._venue.clock.now_ms())
-        forged = await self._first_forged(orders)
-        if forged is not None:
-            raise decode.order_mismatch(forged)
+        orders = await self._verified_orders(request.body)
         command = PlaceOrders(orders=tuple(order.terms for order in orders))
         record = await self._venue.submit(command, request.request_id)
         assert isinstance(record, Record), "posting is refused order by order, never as a whole"
@@ -101,6 +108,7 @@ class SxRoutes:
             raise WireError(CANCEL_CODES[Rejection.ALREADY_PROCESSED])
         if not cancel.recovers_maker():
             raise decode.cancel_mismatch(cancel)
+        self._limits.signed(request, command.maker)
         decision = await self._venue.submit(command, request.request_id)
         if isinstance(decision, Rejection):
             raise WireError(CANCEL_CODES[decision])
@@ -110,11 +118,21 @@ class SxRoutes:
         now_s = self._venue.clock.now_ms() // 1000
         return f"the timestamp {command.timestamp_s} is {command.timestamp_s - now_s} s off the venue's clock ({now_s})"
 
-    @staticmethod
-    async def _first_forged(orders: list[SignedOrder]) -> SignedOrder | None:
-        if len(orders) <= INLINE_SIGNATURES_MAX:
-            return decode.first_forged(orders)
-        return await asyncio.get_running_loop().run_in_executor(None, decode.first_forged, orders)
+    async def _verified_orders(self, body: bytes) -> list[SignedOrder]:
+        """Read and verify them, many of them in a thread; in one, for all that these do the loop has to wait for.
+
+        Raises WireError, InboxFull.
+        """
+        verify = partial(_verified_orders, body, self._rules, self._venue.clock.now_ms())
+        if len(body) <= INLINE_BODY_BYTES_MAX:
+            return verify()
+        if self._batches_waiting >= BATCHES_WAITING_MAX:
+            raise InboxFull
+        self._batches_waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._verifier, verify)
+        finally:
+            self._batches_waiting -= 1
 
     async def get_orders(self, request: Request) -> Response:
         """`GET /orders`"""
@@ -436,6 +454,14 @@ class SxRoutes:
         account = require_key(request, self._views.accounts)
         token = self._tokens.issue(account)
         return Response(strict_json.encode({"token": token}))
+
+
+def _verified_orders(body: bytes, rules: Rules, now_ms: int) -> list[SignedOrder]:
+    orders = decode.place_orders(body, rules, now_ms)
+    forged = decode.first_forged(orders)
+    if forged is not None:
+        raise decode.order_mismatch(forged)
+    return orders
 
 
 def _success(data: Any) -> Response:

@@ -1,0 +1,143 @@
+"""Who comes first when more arrives than can be done: cancels, then posts, then those who were just refused.
+
+Verifying a signature costs more than everything else about a request. A cancel is verified where it arrives. Whatever
+else is signed waits in a queue that is worked off in slices between two looks at the sockets, so that a cancel never
+waits for more than one slice, however many posts there are. When the queue is full, posts are turned away.
+
+Cancels themselves may be the flood. A connection whose last signed request was refused goes to a queue of its own,
+behind the posts, until one of its requests is good again; so does a connection that never sent a good one while its
+client sends bad cancels by the hundred. Nobody is refused there: a good cancel gets its answer, only later.
+
+A good cancel is not done when it is verified: it must reach the disk, by way of a thread that needs the interpreter as
+badly as the next signature does. So the queues rest while a cancel is under way, but not for longer than they worked
+twice over: a flood of good cancels leaves a third of the time to everybody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Generator
+from enum import Enum
+from time import perf_counter
+from typing import Any, Final
+
+from overround.runtime.sequencer import InboxFull
+
+SLICE_S: Final = 0.001  # spent on signed requests that are no cancels before the sockets are looked at again
+REST_MAX_S: Final = 0.002  # without a slice, while cancels are under way
+POSTS_WAITING_MAX: Final = 2_000
+SUSPECTS_WAITING_MAX: Final = 10_000
+POSTS_PER_SUSPECT: Final = 4  # while both wait
+
+Step = Callable[[], object]
+
+
+class Standing(Enum):
+    """What is known of a connection by the last signed request on it."""
+
+    NEW = 0
+    PROVEN = 1  # it was good
+    SUSPECT = 2  # it was refused
+
+
+class Sender:
+    """One connection, as a source of signed requests."""
+
+    __slots__ = ("standing",)
+
+    def __init__(self) -> None:
+        self.standing = Standing.NEW
+
+
+class _Turn:
+    """To be awaited: goes on when its turn has come. Looks like a future to `Eager`, and is resumed on the spot."""
+
+    __slots__ = ("_asyncio_future_blocking", "_enqueue")
+
+    def __init__(self, enqueue: Callable[[Step], None]) -> None:
+        self._enqueue = enqueue
+        self._asyncio_future_blocking = True
+
+    def __await__(self) -> Generator[Any, None, None]:
+        yield self
+
+    def add_done_callback(self, step: Step) -> None:
+        """Wait in the queue."""
+        self._enqueue(step)
+
+
+class Lanes:
+    """The two queues behind the cancels."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._posts: deque[Step] = deque()
+        self._suspects: deque[Step] = deque()
+        self._is_scheduled = False
+        self._cancels_under_way = 0
+        self._rest: asyncio.TimerHandle | None = None
+        self._turns = 0
+
+    @property
+    def waiting(self) -> int:
+        """Signed requests that wait for their turn."""
+        return len(self._posts) + len(self._suspects)
+
+    def post(self) -> _Turn:
+        """Await it before a signed request that is no cancel. Raises InboxFull."""
+        if len(self._posts) >= POSTS_WAITING_MAX:
+            raise InboxFull
+        return _Turn(self._wait_as_post)
+
+    def suspect(self) -> _Turn:
+        """Await it before a signed request of a connection that is not trusted. Raises InboxFull."""
+        if len(self._suspects) >= SUSPECTS_WAITING_MAX:
+            raise InboxFull
+        return _Turn(self._wait_as_suspect)
+
+    def cancel_begins(self) -> None:
+        """A cancel is about to be verified and submitted."""
+        self._cancels_under_way += 1
+
+    def cancel_ends(self) -> None:
+        """It has its answer."""
+        self._cancels_under_way -= 1
+        if self._cancels_under_way == 0 and self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
+            self._loop.call_soon(self._slice)
+
+    def _wait_as_post(self, step: Step) -> None:
+        self._posts.append(step)
+        self._schedule()
+
+    def _wait_as_suspect(self, step: Step) -> None:
+        self._suspects.append(step)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            if self._cancels_under_way:
+                self._rest = self._loop.call_later(REST_MAX_S, self._slice)
+            else:
+                self._loop.call_soon(self._slice)
+
+    def _slice(self) -> None:
+        self._rest = None
+        under_way = self._cancels_under_way
+        posts, suspects = self._posts, self._suspects
+        until = perf_counter() + SLICE_S
+        try:
+            while posts or suspects:
+                self._turns += 1
+                suspect_first = self._turns % (POSTS_PER_SUSPECT + 1) == 0
+                queue = suspects if suspects and (suspect_first or not posts) else posts
+                queue.popleft()()
+                if perf_counter() >= until or self._cancels_under_way > under_way:
+                    break
+        finally:
+            self._is_scheduled = False
+            if posts or suspects:
+                self._schedule()
