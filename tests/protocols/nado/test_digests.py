@@ -275,10 +275,8 @@ TERMS = order_terms(VECTORS["place_order_default_buy"]["message"])
 @pytest.mark.row("S-04")
 def test_every_member_the_product_and_the_chain_change_the_identity_of_an_order() -> None:
     domain = domain_of(VECTORS["place_order_default_buy"])
-    changed = [
-        TERMS._replace(**{field: bytes(32)}) if field == "sender" else TERMS._replace(**{field: 7})
-        for field in TERMS._fields
-    ]
+    others: dict[str, Any] = {**dict.fromkeys(TERMS._fields, 7), "sender": bytes(32)}
+    changed = [TERMS._replace(**{field: other}) for field, other in others.items()]
     seen = {digests.order_digest(domain, 2, terms) for terms in [TERMS, *changed]}
     seen |= {digests.order_digest(domain, 4, TERMS), digests.order_digest(Domain(1, domain.endpoint), 2, TERMS)}
     assert len(seen) == 1 + len(TERMS._fields) + 2
