@@ -349,7 +349,7 @@ def test_small_answers() -> None:
     assert encode.ISOLATED_POSITIONS == {"isolated_positions": []}
     assert encode.INSURANCE == {"insurance": "0"}
     assert encode.NLP_POOL_INFO == {"nlp_pools": []}
-    assert encode.MAX_NLP_MINTABLE == {"max_quote_amount": "0"}
+    assert encode.MAX_NLP_MINTABLE == {"max_base_amount": "0", "max_quote_amount": "0"}
     assert encode.MAX_NLP_BURNABLE == {"max_nlp_amount": "0"}
     assert encode.NLP_LOCKED_BALANCES.keys() == {"balance_locked", "balance_unlocked", "locked_balances"}
 

@@ -19,7 +19,7 @@ from overround.protocols.nado.nonces import check_window
 from overround.protocols.nado.queries import Query, decode_edge_query, decode_query, decode_v2
 from overround.protocols.nado.requests import UNSERVED, CancelAndPlace, Execute, LinkSigner, PlaceOrder, PlaceOrders
 from overround.protocols.nado.signatures import read_signature
-from overround.protocols.nado.subscriptions import decode_request
+from overround.protocols.nado.subscriptions import Authenticate, decode_request
 from overround.signing.recover import recover_address
 
 Recorded = dict[str, str]
@@ -101,6 +101,15 @@ def test_a_v2_request_is_read(one: Recorded) -> None:
 @pytest.mark.parametrize("one", recorded(lambda one: one.get("socket") == "/v1/subscribe"))
 def test_a_subscription_is_read(one: Recorded) -> None:
     assert decode_request(one["body"].encode(), DOMAIN).id == json.loads(one["body"])["id"]
+
+
+@pytest.mark.row("W-05", "K-01")
+def test_an_authentication_is_its_wallets() -> None:
+    one = next(one for one in SDK_REQUESTS["python"] if one["call"] == "authenticate")
+    request = decode_request(one["body"].encode(), DOMAIN)
+    assert isinstance(request, Authenticate)
+    request.check_window(NOW_MS)
+    assert request.signer() == request.wallet == OWNER
 
 
 @pytest.mark.parametrize("one", recorded(lambda one: one.get("socket") == "/v1/ws"))

@@ -109,8 +109,8 @@ def test_only_orders_need_authentication() -> None:
     [
         {}, {"type": None}, {"type": "x"}, {"type": 1}, {"type": ["trade"]}, {"type": "trade"}, {"type": "default"},
         {"type": "trade", "product_id": "x"}, {"type": "trade", "product_id": -1},
-        {"type": "trade", "product_id": 2**32}, {"type": "fill"}, {"type": "fill", "subaccount": "x"}, {"type": "fill", "subaccount": "0x" + OWNER.hex()},
-        {"type": "latest_candlestick", "product_id": 2},
+        {"type": "trade", "product_id": 2**32}, {"type": "fill"}, {"type": "fill", "subaccount": "x"},
+        {"type": "fill", "subaccount": "0x" + OWNER.hex()}, {"type": "latest_candlestick", "product_id": 2},
     ],
 )  # fmt: skip
 def test_an_unknown_or_incomplete_stream_is_an_error_with_the_requests_id(stream: dict[str, Any]) -> None:

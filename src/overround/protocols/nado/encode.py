@@ -333,7 +333,7 @@ def health_groups(groups: Iterable[tuple[int, int]]) -> dict[str, Any]:
 ISOLATED_POSITIONS: Final[dict[str, Any]] = {"isolated_positions": []}
 INSURANCE: Final[dict[str, Any]] = {"insurance": "0"}
 NLP_POOL_INFO: Final[dict[str, Any]] = {"nlp_pools": []}
-MAX_NLP_MINTABLE: Final[dict[str, Any]] = {"max_quote_amount": "0"}
+MAX_NLP_MINTABLE: Final[dict[str, Any]] = {"max_base_amount": "0", "max_quote_amount": "0"}  # an SDK reads both
 MAX_NLP_BURNABLE: Final[dict[str, Any]] = {"max_nlp_amount": "0"}
 _NLP_PRODUCT_ID: Final = 11
 _NO_NLP: Final[dict[str, Any]] = {"product_id": _NLP_PRODUCT_ID, "balance": {"amount": "0"}}
