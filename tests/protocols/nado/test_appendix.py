@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.protocols.nado.vectors import FILE
 
@@ -33,6 +33,7 @@ def test_an_appendix_means_what_the_examples_say(example: dict[str, str]) -> Non
 
 
 @pytest.mark.row("P-04")
+@settings(deadline=None)
 @given(st.integers(0, 2**128 - 1))
 def test_no_bit_is_lost_or_read_twice(appendix: int) -> None:
     assert of(appendix).packed() == appendix

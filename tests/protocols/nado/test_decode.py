@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.protocols.nado.vectors import (
     DOMAIN,
@@ -210,8 +210,9 @@ def test_an_amount_that_no_int128_holds_is_2091(member: str, value: str) -> None
     assert refused(place(**{member: value})).code is Code.AMOUNT_TOO_LARGE
 
 
-def test_a_nonce_that_was_shifted_too_far_is_told_so() -> None:
-    error = refused(place(nonce=str(1_735_689_600_050 << 1020)))
+@pytest.mark.parametrize("spelt", [str, int], ids=["text", "number"])
+def test_a_nonce_that_was_shifted_too_far_is_told_so(spelt: Callable[[int], Any]) -> None:
+    error = refused(place(nonce=spelt(1_735_689_600_050 << 1020)))
     assert error.code is Code.INVALID_EXECUTE_MESSAGE
     assert error.message.startswith("place_order.order.nonce: ")
     assert "1020" in error.message
@@ -608,16 +609,19 @@ def answer_of(body: bytes) -> None:
         assert envelope["error"]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes(body: bytes) -> None:
     answer_of(body)
 
 
+@settings(deadline=None)
 @given(st.sampled_from([*SERVED, "place_orders", "cancel_and_place", "type", "x"]), json_values)
 def test_any_value_under_any_name(name: str, value: Any) -> None:
     answer_of(body_of({name: value}))
 
 
+@settings(deadline=None)
 @given(st.data(), json_values)
 def test_any_value_in_any_place_of_a_good_request(data: st.DataObject, value: Any) -> None:
     request = data.draw(st.sampled_from(MUTABLE))()
@@ -629,6 +633,7 @@ def test_any_value_in_any_place_of_a_good_request(data: st.DataObject, value: An
     answer_of(body_of(request))
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_any_cut_and_any_flipped_byte_of_a_good_request(data: st.DataObject) -> None:
     body = bytearray(body_of(data.draw(st.sampled_from(MUTABLE))()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.protocols.nado.vectors import FILE, NOW_MS, Vector
 
@@ -103,6 +103,7 @@ def test_a_time_that_was_not_shifted_is_recognised() -> None:
     assert caught.value.code is Code.LATE_RECV_EXECUTION
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**64 - 1))
 def test_any_uint64_is_read_and_then_in_the_window_or_not(nonce: int) -> None:
     assert parse_nonce(str(nonce)) == parse_nonce(nonce) == nonce

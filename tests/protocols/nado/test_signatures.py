@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.protocols.nado.vectors import LINKED_SIGNER, OWNER, VECTORS, raw
 
@@ -77,6 +77,7 @@ def test_85_bytes_are_told_what_to_leave_out() -> None:
     assert "first 65" in read_signature(SIGNATURE + OWNER.hex()).fault
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_a_signature_or_has_a_code(text: str) -> None:
     signature = read_signature(text)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.protocols.nado.test_decode import json_values
 from tests.protocols.nado.vectors import DOMAIN, LINKED, LINKED_SIGNER, NOW_MS, OWNER, VECTORS, body_of, raw
@@ -229,11 +229,13 @@ def answer_of(frame: bytes) -> None:
         assert json.loads(subscriptions.refused(error))["error"]  # noqa: PT017
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes(frame: bytes) -> None:
     answer_of(frame)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["authenticate", "subscribe", "subscribe_multi", "ping", "list", "x"]),
     st.dictionaries(st.sampled_from(["id", "tx", "stream", "streams", "signature", "client_time"]), json_values),
@@ -242,6 +244,7 @@ def test_any_values_in_any_members(method: str, members: dict[str, Any]) -> None
     answer_of(body_of({"id": 1, **members, "method": method}))
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(STREAM_TYPES),
     st.dictionaries(st.sampled_from(["product_id", "subaccount", "granularity"]), json_values),

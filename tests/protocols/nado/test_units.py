@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.protocols.nado.vectors import FILE, Vector, raw
 
@@ -58,6 +58,7 @@ def test_an_integer_that_is_too_long_is_not_even_converted() -> None:
     assert caught.value.value is None
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**127), 2**127 - 1))
 def test_every_number_survives_the_journey(number: int) -> None:
     assert parse_int(str(number), 128, signed=True) == number == parse_int(number, 128, signed=True)
@@ -105,6 +106,7 @@ def test_an_isolated_account_is_known_by_its_last_bytes() -> None:
     assert not is_isolated(subaccount(bytes(20), "iso"))
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**127), 2**127 - 1))
 def test_a_human_number_is_the_nearest_float(number: int) -> None:
     assert human(number) == float(f"{number}e-18")

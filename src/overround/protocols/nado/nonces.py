@@ -11,7 +11,7 @@ RECV_WINDOW_MS: Final = 100_000
 RANDOM_BITS: Final = 20
 RANDOM_MAX: Final = (1 << RANDOM_BITS) - 1
 
-_RECIPE: Final = "nonce = ((recv_time_ms) << 20) + random, e.g. ((now_ms + 50) << 20) + 1000"
+_RECIPE: Final = "nonce = (recv_time_ms << 20) + random, e.g. ((now_ms + 50) << 20) + 1000"
 _LITERAL_SHIFT: Final = 1_020  # `<< 20 + 1000` shifts by the sum in most languages
 _PLAIN_MS: Final = range(10**12, 10**13)  # 2001 to 2286, in milliseconds
 
@@ -50,7 +50,7 @@ def parse_nonce(value: object) -> int:
 
 def _hint(value: int | None) -> str:
     if value is not None and value > UINT64_MAX and value % (1 << _LITERAL_SHIFT) == 0:
-        return f"it was shifted by 1020 bits, + binds tighter than << : {_RECIPE}"
+        return f"it was shifted by 1020 bits, + binds tighter than <<; {_RECIPE}"
     if value is not None and value < 0:
         return f"a shift of 32-bit numbers overflows, use big integers: {_RECIPE}"
     return _RECIPE

@@ -20,6 +20,7 @@ from overround.protocols.query import Query as QueryString
 
 DEPTH_MAX: Final = 100
 PRODUCT_IDS_MAX: Final = 1_000  # products in one query
+PRODUCT_IDS_TEXT_MAX: Final = 12 * PRODUCT_IDS_MAX  # characters, when they come as one text
 TXNS_MAX: Final = 100  # what-if changes in one query
 TICKER_LENGTH_MAX: Final = 64
 
@@ -340,6 +341,8 @@ def _product_ids(value: Any) -> tuple[int, ...]:
     given = value if isinstance(value, list) else [value]
     parts: list[Any] = []
     for one in given:
+        if isinstance(one, str) and len(one) > PRODUCT_IDS_TEXT_MAX:
+            raise ValueError(f"must have at most {PRODUCT_IDS_MAX} elements")
         parts += [part for part in one.strip("[]").split(",") if part] if isinstance(one, str) else [one]
     if len(parts) > PRODUCT_IDS_MAX:
         raise ValueError(f"must have at most {PRODUCT_IDS_MAX} elements")
