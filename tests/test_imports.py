@@ -23,21 +23,22 @@ MAY_ENTER: dict[str, set[str]] = {
     "protocols": set(),
     "protocols.sx": {"engine", "views", "signing", "realtime", "protocols"},
     "protocols.operator": {"engine", "views", "signing", "protocols", "protocols.sx"},
+    "protocols.nado": {"signing", "protocols"},
     "protocols.centrifugo": {"realtime", "protocols"},
     "config": {"signing", "realtime", "protocols.sx"},
     "runtime": {"engine", "journal", "views", "signing", "realtime", "config", "protocols", "protocols.sx"},
     "sandbox": {"engine", "views", "signing", "protocols.sx", "protocols.operator"},
     "server": {
         "config", "engine", "views", "signing", "realtime", "runtime", "sandbox",
-        "protocols", "protocols.sx", "protocols.operator", "protocols.centrifugo",
+        "protocols", "protocols.sx", "protocols.operator", "protocols.nado", "protocols.centrifugo",
     },
     "testing": {
         "engine", "journal", "views", "signing", "realtime", "runtime", "sandbox", "server", "config",
-        "protocols", "protocols.sx", "protocols.operator", "protocols.centrifugo",
+        "protocols", "protocols.sx", "protocols.operator", "protocols.nado", "protocols.centrifugo",
     },
     "cli": {
         "config", "engine", "journal", "views", "signing", "realtime", "runtime", "sandbox", "server",
-        "protocols", "protocols.sx", "protocols.operator", "protocols.centrifugo",
+        "protocols", "protocols.sx", "protocols.operator", "protocols.nado", "protocols.centrifugo",
     },
     "__main__": {"cli"},
     "__init__": set(),
@@ -52,6 +53,7 @@ LIBRARIES: dict[str, set[str]] = {
     "protocols": {"msgspec"},
     "protocols.sx": {"msgspec"},
     "protocols.operator": {"msgspec"},
+    "protocols.nado": {"msgspec"},
     "protocols.centrifugo": {"msgspec"},
     "runtime": {"msgspec"},
     "sandbox": {"msgspec"},
@@ -72,6 +74,7 @@ PURE = (
     "protocols",
     "protocols.sx",
     "protocols.operator",
+    "protocols.nado",
     "protocols.centrifugo",
 )
 PURE_STANDARD_LIBRARY = {

@@ -1,0 +1,1 @@
+"""The Nado gateway dialect."""
