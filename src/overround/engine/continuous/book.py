@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from overround.engine.continuous.order import ContinuousOrder
-from overround.engine.continuous.types import Digest, SubaccountId
+from overround.engine.continuous.types import SubaccountId
 
 
 class BookSide:
@@ -103,17 +103,26 @@ class Book:
         return best is not None and (best <= limit_x18 if is_buy else best >= limit_x18)
 
     def match(
-        self, sender: SubaccountId, limit_x18: int, size_x18: int, *, is_buy: bool, without: Collection[Digest] = ()
+        self,
+        sender: SubaccountId,
+        limit_x18: int,
+        size_x18: int,
+        *,
+        is_buy: bool,
+        without: Collection[ContinuousOrder] = (),
     ) -> list[Step]:
         """Whom an incoming order meets until it is filled, by price and time; nothing is changed.
 
         Own orders on the way make way; those behind the last fill are not met. `without` are as good as gone.
         """
         steps: list[Step] = []
+        if not self.crosses(limit_x18, is_buy=is_buy):
+            return steps
+        gone = {order.terms.digest for order in without}
         for order in self.side(is_buy=not is_buy).crossing(limit_x18):
             if not size_x18:
                 break
-            if order.terms.digest in without:
+            if order.terms.digest in gone:
                 continue
             if order.terms.sender == sender:
                 steps.append(Step(order, 0))

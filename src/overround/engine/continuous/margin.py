@@ -11,7 +11,7 @@ orders reserve what they would pay, all of it: nobody borrows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from heapq import heapify, heappop, heappush
 
 from overround.engine.continuous.events import AnyContinuousEvent, MarkChanged, OrderEnded
@@ -98,12 +98,14 @@ def quote_reserved_x18(state: ContinuousState, subaccount: Subaccount, changes: 
     return reserved
 
 
-def settle(state: ContinuousState, suspects: Iterable[SubaccountId] = ()) -> list[AnyContinuousEvent]:
+def settle(state: ContinuousState, suspects: Collection[SubaccountId] = ()) -> list[AnyContinuousEvent]:
     """At the end of whatever may move a mark or a balance: tell new marks, and take off what is no longer covered.
 
     Accounts that are short lose resting orders that add to their risk, the newest first. That may move a mark in
     turn, and with it somebody else: the smallest identity goes first, until nobody is short or nothing helps.
     """
+    if not suspects and not _has_moved(state):
+        return []
     events: list[AnyContinuousEvent] = []
     pending: set[SubaccountId] = set(suspects)
     queue = list(pending)
@@ -122,10 +124,20 @@ def settle(state: ContinuousState, suspects: Iterable[SubaccountId] = ()) -> lis
             events += _trim(state, subaccount)
 
 
+def _has_moved(state: ContinuousState) -> bool:
+    """Whether any mark did; most commands end here."""
+    for product_id in state.touched:
+        market = state.markets[product_id]
+        if market.mark_x18 != market.judged_mark_x18:
+            return True
+    state.touched.clear()
+    return False
+
+
 def _judge_marks(state: ContinuousState, events: list[AnyContinuousEvent]) -> list[SubaccountId]:
     """Tell every mark that moved; returns who has an interest in it and something to lose."""
     found: list[SubaccountId] = []
-    for product_id in sorted(state.touched) if state.touched else ():
+    for product_id in sorted(state.touched):
         market = state.markets[product_id]
         mark = market.mark_x18
         if mark != market.judged_mark_x18:

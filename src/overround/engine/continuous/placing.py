@@ -89,13 +89,15 @@ def examine(
         return rejection
     if subaccount is None or not subaccount.funded:
         return ContinuousRejection.NO_PRIOR_DEPOSIT
-    gone = {order.terms.digest for order in without}
-    steps = market.book.match(terms.sender, terms.price_x18, abs(terms.amount_x18), is_buy=terms.is_buy, without=gone)
-    filled = sum(step.size_x18 for step in steps)
-    if terms.order_type is OrderType.IOC and not filled:
-        return ContinuousRejection.NOTHING_TO_MATCH
-    if terms.order_type is OrderType.FOK and filled != abs(terms.amount_x18):
-        return ContinuousRejection.NOT_FILLED_COMPLETELY
+    steps = market.book.match(
+        terms.sender, terms.price_x18, abs(terms.amount_x18), is_buy=terms.is_buy, without=without
+    )
+    if terms.order_type not in MAY_REST:
+        filled = sum(step.size_x18 for step in steps)  # by others: own orders are no match (N9)
+        if terms.order_type is OrderType.IOC and not filled:
+            return ContinuousRejection.NOTHING_TO_MATCH
+        if terms.order_type is OrderType.FOK and filled != abs(terms.amount_x18):
+            return ContinuousRejection.NOT_FILLED_COMPLETELY
     if not _is_affordable(state, market, subaccount, terms, steps, without):
         return ContinuousRejection.MARGIN_INSUFFICIENT
     return steps
@@ -153,11 +155,11 @@ def _refusal_of_place(
         gone = sum(order.terms.product_id == terms.product_id for order in without)
         if len(holding.orders) - gone >= state.rules.open_orders_max:
             return ContinuousRejection.OPEN_ORDERS_EXHAUSTED
-    if terms.order_type is OrderType.POST_ONLY and market.book.crosses(terms.price_x18, is_buy=terms.is_buy):
-        gone_digests = {order.terms.digest for order in without}
-        # Own orders count as well: a post-only order takes nothing off the book (N9).
-        if market.book.match(terms.sender, terms.price_x18, 1, is_buy=terms.is_buy, without=gone_digests):
-            return ContinuousRejection.POST_ONLY_CROSSES
+    # Own orders count as well: a post-only order takes nothing off the book (N9).
+    if terms.order_type is OrderType.POST_ONLY and market.book.match(
+        terms.sender, terms.price_x18, 1, is_buy=terms.is_buy, without=without
+    ):
+        return ContinuousRejection.POST_ONLY_CROSSES
     if terms.reduce_only:
         if not _reduces(market, terms, holding):
             return ContinuousRejection.REDUCE_ONLY_INCREASES

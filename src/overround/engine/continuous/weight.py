@@ -33,8 +33,12 @@ def balance_weight(sender: SubaccountId, product_id: ProductId, amount_x18: int,
 
 
 def request_weight(second: int, key: bytes) -> int:
-    """The weight of a remembered request: sender, digest, and the second it stops being good in."""
-    return _hash(b"request" + key + b"%d" % second)
+    """The weight of a remembered request: sender and digest, 32 bytes each, and the second it stops being good in.
+
+    A product, so that exchanging digests changes it. What is multiplied is a digest already: no hash is needed.
+    """
+    sender_and_time = (int.from_bytes(key[:32], "big") << 64) + second + 1
+    return (int.from_bytes(key[32:], "big") + 1) * sender_and_time & _MODULUS_MASK
 
 
 def record_weight(record: object) -> int:
