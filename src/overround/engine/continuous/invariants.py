@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from overround.engine.continuous import margin
 from overround.engine.continuous.order import ContinuousOrder, adverse_x36
 from overround.engine.continuous.state import ContinuousState, Market
 from overround.engine.continuous.subaccount import OwnSide
@@ -71,6 +72,9 @@ def _check_holdings(state: ContinuousState) -> None:
         mine = [order for order in state.orders.values() if order.terms.sender == sender]
         assert subaccount.order_count == len(mine)
         assert sorted(subaccount.orders(), key=lambda one: one.number) == mine, "a subaccount indexes other orders"
+        if mine and subaccount.spare_x54 is not None:
+            slack = margin.slack_x54(state, subaccount, subaccount.quote_x18)
+            assert slack >= subaccount.spare_x54 >= 0, "less is left than was remembered"
         for product_id, holding in subaccount.holdings.items():
             resting = list(holding.orders.values())
             assert all(order.terms.product_id == product_id for order in resting)

@@ -135,23 +135,58 @@ def _has_moved(state: ContinuousState) -> bool:
 
 
 def _judge_marks(state: ContinuousState, events: list[AnyContinuousEvent]) -> list[SubaccountId]:
-    """Tell every mark that moved; returns who has an interest in it and something to lose."""
+    """Tell every mark that moved; returns whom it may have made short, of those with something to lose.
+
+    Everybody with an interest is passed, so the pass is cheap: a move costs at most so much of the slack that was
+    last seen, and only who has no more to spare is looked at.
+    """
     found: list[SubaccountId] = []
     for product_id in sorted(state.touched):
         market = state.markets[product_id]
         mark = market.mark_x18
-        if mark != market.judged_mark_x18:
-            market.judged_mark_x18 = mark
-            events.append(MarkChanged(product_id, mark))
-            found += [sender for sender in market.holders if state.subaccounts[sender].order_count]
+        if mark == market.judged_mark_x18:
+            continue
+        distance = abs(mark - market.judged_mark_x18)
+        market.judged_mark_x18 = mark
+        events.append(MarkChanged(product_id, mark))
+        for sender in market.holders:
+            subaccount = state.subaccounts[sender]
+            if not subaccount.order_count:
+                continue
+            spare = subaccount.spare_x54
+            if spare is not None:
+                spare -= subaccount.holdings[product_id].sensitivity_x36 * distance
+                if spare >= 0:
+                    subaccount.spare_x54 = spare
+                    continue
+                subaccount.spare_x54 = None
+            found.append(sender)
     state.touched.clear()
     return found
 
 
+def _note_spare(state: ContinuousState, subaccount: Subaccount, slack: int) -> None:
+    """Remember what is left, and what each holding can make of it; all marks must have been judged."""
+    for product_id, holding in subaccount.holdings.items():
+        if product_id == QUOTE:
+            continue
+        buys, sells = holding.buys.size_x18, holding.sells.size_x18
+        sensitivity = (abs(holding.amount_x18) + buys + sells) * X18
+        product = state.markets[product_id].product
+        if product.is_perp:
+            most_long, most_short = holding.amount_x18 + buys, holding.amount_x18 - sells
+            sensitivity += max(_tied_up_x36(product, most_long), _tied_up_x36(product, most_short))
+        holding.sensitivity_x36 = sensitivity
+    subaccount.spare_x54 = slack
+
+
 def _trim(state: ContinuousState, subaccount: Subaccount) -> list[AnyContinuousEvent]:
     """Take off what the subaccount cannot afford, newest first; what only reduces its risk stays (N2)."""
-    if not _is_short(state, subaccount):
-        return []
+    slack = slack_x54(state, subaccount, subaccount.quote_x18)
+    if slack >= 0:
+        _note_spare(state, subaccount, slack)
+        if not _is_short_of_goods(state, subaccount):
+            return []
     events: list[AnyContinuousEvent] = []
     for order in sorted(subaccount.orders(), key=lambda one: -one.number):
         if _is_too_much(state, subaccount, order):
@@ -168,10 +203,12 @@ def end(state: ContinuousState, order: ContinuousOrder, cause: EndCause) -> Orde
 
 
 def _is_short(state: ContinuousState, subaccount: Subaccount) -> bool:
-    quote = subaccount.quote_x18
-    if slack_x54(state, subaccount, quote) < 0 or _is_overbought(state, subaccount):
-        return True
-    return any(
+    return slack_x54(state, subaccount, subaccount.quote_x18) < 0 or _is_short_of_goods(state, subaccount)
+
+
+def _is_short_of_goods(state: ContinuousState, subaccount: Subaccount) -> bool:
+    """Whether its spot orders would pay or deliver more than it has."""
+    return _is_overbought(state, subaccount) or any(
         _is_oversold(state, product_id, holding)
         for product_id, holding in subaccount.holdings.items()
         if holding.sells.size_x18

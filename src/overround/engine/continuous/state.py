@@ -147,6 +147,7 @@ class ContinuousState:
             sender, product_id, holding.amount_x18, holding.v_quote_x18
         )
         holding.amount_x18, holding.v_quote_x18 = amount_x18, v_quote_x18
+        subaccount.spare_x54 = None
         if product_id != QUOTE:
             self._note_holder(subaccount, product_id, holding)
 
@@ -181,6 +182,7 @@ class ContinuousState:
         self.orders[terms.digest] = order
         holding.orders[order.number] = order
         subaccount.order_count += 1
+        subaccount.spare_x54 = None
         self.expiry.add(order)
         self.weights.orders += order_weight(order)
         self._count(holding, order, order.unfilled_x18)
@@ -197,7 +199,9 @@ class ContinuousState:
         self.weights.orders -= order_weight(order)
         order.unfilled_x18 -= size_x18
         self.weights.orders += order_weight(order)
-        self._count(self.subaccounts[terms.sender].holdings[terms.product_id], order, -size_x18)
+        subaccount = self.subaccounts[terms.sender]
+        subaccount.spare_x54 = None
+        self._count(subaccount.holdings[terms.product_id], order, -size_x18)
 
     def remove(self, order: ContinuousOrder) -> None:
         """Take a resting order off the book and out of every index."""
@@ -208,6 +212,7 @@ class ContinuousState:
         del self.orders[terms.digest]
         del holding.orders[order.number]
         subaccount.order_count -= 1
+        subaccount.spare_x54 = None
         self.expiry.remove(order)
         self.weights.orders -= order_weight(order)
         self._count(holding, order, -order.unfilled_x18)

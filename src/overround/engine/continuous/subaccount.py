@@ -51,7 +51,7 @@ class OwnSide:
 class Holding:
     """What a subaccount has of one product."""
 
-    __slots__ = ("amount_x18", "buys", "orders", "sells", "v_quote_x18")
+    __slots__ = ("amount_x18", "buys", "orders", "sells", "sensitivity_x36", "v_quote_x18")
 
     def __init__(self) -> None:
         self.amount_x18 = 0
@@ -59,6 +59,7 @@ class Holding:
         self.orders: dict[int, ContinuousOrder] = {}  # resting ones by number, in the order of acceptance
         self.buys = OwnSide(is_buy=True)
         self.sells = OwnSide(is_buy=False)
+        self.sensitivity_x36 = 0  # what slack loses at most for each step of the mark; goes with the spare
 
     @property
     def matters(self) -> bool:
@@ -73,7 +74,7 @@ class Holding:
 class Subaccount:
     """What is remembered of one 32-byte sender."""
 
-    __slots__ = ("funded", "holdings", "linked", "linked_at_ms", "order_count", "sender")
+    __slots__ = ("funded", "holdings", "linked", "linked_at_ms", "order_count", "sender", "spare_x54")
 
     def __init__(self, sender: SubaccountId) -> None:
         self.sender = sender
@@ -82,6 +83,9 @@ class Subaccount:
         self.linked_at_ms: tuple[int, ...] = ()  # recent changes of it
         self.order_count = 0  # resting
         self.holdings: dict[ProductId, Holding] = {}
+        # At least this much slack is left, while it has orders; None after every change of its own (`margin.py`).
+        # Not part of the state: forgetting it costs a look and decides nothing.
+        self.spare_x54: int | None = None
 
     def holding(self, product_id: ProductId) -> Holding:
         """Of one product, made on first use."""
