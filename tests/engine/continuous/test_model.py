@@ -6,6 +6,7 @@ import os
 from random import Random
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from tests.engine.continuous.desk import START_MS
@@ -111,6 +112,8 @@ class Twins:
         assert nonces == model.tx_nonces
 
 
+@pytest.mark.row("P-05", "P-06", "P-07", "P-08", "P-09", "P-11", "P-12", "P-16", "C-19", "C-20", "C-27", "C-29")
+@pytest.mark.timeout(600 if STEPS <= 3000 else 0)  # a failing day is shortened for some minutes before it is shown
 @settings(max_examples=DAYS, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(
