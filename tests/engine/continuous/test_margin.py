@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.engine.continuous.desk import ALICE, BOB, CAROL, PERP, SPOT, Desk
+from tests.engine.continuous.desk import ALICE, BOB, CAROL, PERP, SPOT, Desk, subaccount
 
 from overround.engine.continuous.events import MarkChanged
 from overround.engine.continuous.rejections import ContinuousRejection as R
@@ -79,6 +79,37 @@ def test_spot_buys_reserve_their_fee_as_well(desk: Desk) -> None:
     desk.rest(CAROL, 9, 100, product_id=SPOT)
 
 
+def test_a_rebate_that_is_not_earned_yet_buys_nothing(desk: Desk) -> None:
+    desk.update(SPOT, maker_fee_x18=-X18 // 10)
+    assert desk.refused(CAROL, 11, 100, product_id=SPOT) is R.MARGIN_INSUFFICIENT
+
+
+def test_the_fee_of_a_trade_must_be_affordable(desk: Desk) -> None:
+    desk.update(taker_fee_x18=X18 // 100)
+    desk.rest(BOB, -200, 100)
+    assert desk.refused(CAROL, 200, 100) is R.MARGIN_INSUFFICIENT
+    desk.place(desk.order(CAROL, 166, 100))  # 830 and 166
+    assert desk.quote(CAROL) == 834
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_a_loss_that_is_realised_leaves_less_for_spot_orders(desk: Desk, takes: bool) -> None:
+    """The mark does not move with this trade; the money does."""
+    desk.rest(BOB, -10, 150)
+    desk.place(desk.order(CAROL, 10, 150))
+    desk.rest(BOB, -1, 100)
+    desk.place(desk.order(ALICE, 1, 100))  # the mark
+    spot = desk.rest(CAROL, 9, 100, product_id=SPOT)
+    if takes:
+        desk.rest(BOB, 10, 100)
+        answer = desk.place(desk.order(CAROL, -10, 100))
+    else:
+        desk.rest(CAROL, -10, 100)
+        answer = desk.place(desk.order(BOB, 10, 100))
+    assert desk.quote(CAROL) == 500
+    assert answer.ended == [(spot.digest, EndCause.MARGIN, 9 * X18)]
+
+
 def test_a_mark_that_moves_takes_off_the_newest_orders_first(desk: Desk) -> None:
     older, newer, other_side = desk.rest(CAROL, 50, 90), desk.rest(CAROL, 100, 90), desk.rest(CAROL, -10, 150)
     events = desk.wait(0)
@@ -107,11 +138,12 @@ def test_the_mark_is_told_when_it_moves(desk: Desk) -> None:
     assert desk.mark() == 77
 
 
-def test_orders_that_only_reduce_are_kept(desk: Desk) -> None:
-    desk.rest(BOB, -100, 100)
-    desk.place(desk.order(CAROL, 100, 100))
-    closing, opening = desk.rest(CAROL, -50, 105), desk.rest(CAROL, 5, 90)
-    answer = desk.update(mark_x18=92 * X18)  # 1,000 - 800 is not 460
+@pytest.mark.parametrize(("side", "mark"), [(1, 92), (-1, 108)])
+def test_orders_that_only_reduce_are_kept(desk: Desk, side: int, mark: int) -> None:
+    desk.rest(BOB, -side * 100, 100)
+    desk.place(desk.order(CAROL, side * 100, 100))
+    closing, opening = desk.rest(CAROL, -side * 50, 100 + side * 5), desk.rest(CAROL, side * 5, 100 - side * 10)
+    answer = desk.update(mark_x18=mark * X18)  # 1,000 - 800 is not 460
     assert [digest for digest, _, _ in answer.ended] == [opening.digest]
     assert desk.open(CAROL) == [closing.digest]
 
@@ -187,6 +219,22 @@ def test_an_account_that_is_trimmed_may_move_a_mark_for_others(desk: Desk) -> No
         (hers.digest, EndCause.MARGIN, 460 * X18),
     ]
     assert desk.mark(SPOT) == 105
+
+
+def test_who_was_judged_already_is_judged_again_if_that_moved_another_mark() -> None:
+    first, second = sorted((subaccount("one"), subaccount("two")))
+    desk = Desk()
+    desk.fund(first, 1_000)
+    desk.fund(second, 1_000)
+    desk.rest(first, 1, 90)
+    kept = desk.rest(second, 100, 90)
+    desk.rest(BOB, -1, 150, product_id=ETH_PERP)
+    ask = desk.rest(second, -10, 110, product_id=ETH_PERP)
+    bid = desk.rest(first, 45, 90, product_id=ETH_PERP)  # 20 % of 45 * 100, the mid
+    answer = desk.update(mark_x18=160 * X18)  # too much for the second, whose ask made the mid
+    assert answer.ended == [(ask.digest, EndCause.MARGIN, 10 * X18), (bid.digest, EndCause.MARGIN, 45 * X18)]
+    assert desk.mark(ETH_PERP) == 100  # the bid was the last one: the start again
+    assert desk.open(second) == [kept.digest]
 
 
 def test_an_order_may_be_accepted_and_taken_off_by_the_mark_that_it_makes(desk: Desk) -> None:

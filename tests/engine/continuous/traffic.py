@@ -65,6 +65,7 @@ class Traffic:
         self.linked: dict[SubaccountId, Address] = {}
         self.tx_nonces: dict[Address, int] = {}
         self.made = 0
+        self.made_commands: list[AnyContinuousCommand] = []
 
     def opening(self) -> list[AnyContinuousCommand]:
         """What stands at the beginning of every venue."""
@@ -74,7 +75,14 @@ class Traffic:
         return [ConfigureContinuous(rules=RULES), *products, *money, *coins]
 
     def any(self, random: Random, now_ms: int) -> AnyContinuousCommand:
-        """One command."""
+        """One command; now and then one that was made before, as it is."""
+        if self.made_commands and random.random() < 0.05:
+            return random.choice(self.made_commands[-30:])
+        command = self._new(random, now_ms)
+        self.made_commands.append(command)
+        return command
+
+    def _new(self, random: Random, now_ms: int) -> AnyContinuousCommand:
         kinds: list[tuple[Callable[[Random, int], AnyContinuousCommand], int]] = [
             (self.submit, 50),
             (self.cancel_digests, 12),

@@ -222,7 +222,7 @@ def _is_affordable(
         return closes and after >= margin.slack_x54(state, subaccount, subaccount.quote_x18)
     if terms.is_buy:
         reserved = margin.quote_reserved_x18(state, subaccount, changes)
-        has_it = reserved <= quote_x18 and quote_x18 >= 0
+        has_it = reserved <= quote_x18
     else:
         has_it = holding.sells.size_x18 + change.sells_x18 <= holding.amount_x18 + change.amount_x18
     return has_it and (after >= 0 or after >= margin.slack_x54(state, subaccount, subaccount.quote_x18))
