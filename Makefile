@@ -61,7 +61,7 @@ kill: setup ## kill -9 at random moments, CYCLES times; nothing acknowledged may
 
 STEPS ?= 200000
 model: setup ## the engine against its slow twin for STEPS random steps
-	OVERROUND_MODEL_STEPS=$(STEPS) $(BIN)/python -m pytest tests/properties/test_model.py -s -n 0 --timeout=0
+	OVERROUND_MODEL_STEPS=$(STEPS) $(BIN)/python -m pytest tests/properties/test_model.py tests/engine/continuous/test_model.py -s -n 0 --timeout=0
 
 RECONNECTS ?= 3000
 reconnects: setup ## real clients through RECONNECTS forced reconnects under load; no gap, no duplicate
