@@ -5,12 +5,13 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 
-from benchmarks import cancel_under_attack, connections, engine, fan_out, post_to_push, signed_cancel
+from benchmarks import cancel_under_attack, connections, engine, fan_out, gateway_cancel, post_to_push, signed_cancel
 from benchmarks.harness import BenchmarkError, Figure, Settings
 
 BENCHMARKS: dict[str, Callable[[Settings], Iterable[Figure]]] = {
     "engine": engine.run,
     "signed-cancel": signed_cancel.run,
+    "gateway-cancel": gateway_cancel.run,
     "cancel-under-attack": cancel_under_attack.run,
     "fan-out": fan_out.run,
     "post-to-push": post_to_push.run,

@@ -92,6 +92,10 @@ class LimitsConfig(_Section):
     trade_reads_per_min: int = Field(200, ge=0, description="GET /trades and /trades/...")
     others_per_min: int = Field(500, ge=0, description="everything else")
     all_per_10_min: int = Field(35_000, ge=0, description="all of these together, without cancels, in ten minutes")
+    nado_wallet_per_min: int = Field(600, ge=0, description="weight of Nado executes of a wallet; 0: no limit")
+    nado_wallet_per_10_s: int = Field(100, ge=0, description="... and in ten seconds")
+    nado_address_per_min: int = Field(2_400, ge=0, description="weight of Nado queries, and of bad signatures")
+    nado_address_per_10_s: int = Field(400, ge=0, description="... and in ten seconds")
     clients_max: int = Field(100_000, ge=1, description="clients counted at a time, in each group")
 
     @model_validator(mode="after")

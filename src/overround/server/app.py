@@ -14,6 +14,7 @@ from overround.server.http import Request, Response
 from overround.server.lanes import Lanes, Standing
 from overround.server.limits import CANCELS, POSTS, Limits, TooManyRequests, group_of
 from overround.server.metrics import Metrics
+from overround.server.nado import finish, gateway_path, preflight
 from overround.server.routes import Route, Routes
 
 _log = structlog.get_logger()
@@ -37,6 +38,9 @@ class App:
     async def dispatch(self, request: Request) -> Response:
         """Answer any request; never raises."""
         started = time.perf_counter()
+        nado_path = gateway_path(request.path)
+        if nado_path is not None:
+            request.path = nado_path
         found = self._routes.find(request.method, request.path)
         if isinstance(found, list):
             label = UNKNOWN_ROUTE
@@ -44,7 +48,9 @@ class App:
             route, request.path_params = found
             label = route.path
         group = group_of(request.method, request.path)
-        if group is None:
+        if nado_path is not None:
+            response = await self._call_gateway(found, request)
+        elif group is None:
             response = await self._call(found, request)
         else:
             response = await self._call_limited(group, found, request)
@@ -53,6 +59,14 @@ class App:
         # A client above its limits is counted and not logged: it may come back as fast as it can.
         if self._log_all or (self._log_failures and response.status >= 400 and response.status != 429):
             self._log_request(request, label, response, seconds)
+        return response
+
+    async def _call_gateway(self, found: Found, request: Request) -> Response:
+        """The Nado dialect: browsers may ask from any page, and whoever can reads compressed answers."""
+        if request.method == "OPTIONS" and found:
+            return preflight(request)
+        response = await self._call(found, request)
+        finish(request, response)
         return response
 
     async def _call_limited(self, group: str, found: Found, request: Request) -> Response:

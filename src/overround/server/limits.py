@@ -40,6 +40,8 @@ ALL: Final = "all"
 
 _UNLIMITED: Final = frozenset(
     ("/admin", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/sandbox", "/console", "/connection")
+) | frozenset(  # the Nado dialect counts by weight, and by wallet (`budgets.py`)
+    ("/v1", "/v2", "/execute", "/query", "/edge", "/symbols", "/time", "/ip", "/cf-check", "/ws", "/subscribe")
 )
 
 Client = str | bytes  # a network address, or the account whose key or signature it was
@@ -110,12 +112,23 @@ class Bucket:
         window = self._windows.get(client)
         return window is not None and window.used >= self.limit and now < window.ends_at
 
-    def charge(self, client: Client, now: float) -> None:
+    def has_room(self, client: Client, weight: int, now: float) -> bool:
+        """Whether a request of this weight fits. Charges nothing."""
+        window = self._windows.get(client)
+        used = window.used if window is not None and now < window.ends_at else 0
+        return used + weight <= self.limit
+
+    def is_untouched(self, client: Client, now: float) -> bool:
+        """Whether nothing of this client counts at the moment."""
+        window = self._windows.get(client)
+        return window is None or now >= window.ends_at
+
+    def charge(self, client: Client, now: float, weight: int = 1) -> None:
         """Count one request."""
         window = self._windows.get(client)
         if window is None or now >= window.ends_at:
             window = self._open(client, now)
-        window.used += 1
+        window.used += weight
 
     def _open(self, client: Client, now: float) -> _Window:
         windows = self._windows
@@ -246,7 +259,15 @@ class Limits:
 
     def is_suspect(self, request: Request) -> bool:
         """Whether this client sent so many bad cancels that further ones wait behind those of others."""
-        return self._failed_cancels.is_used_up(request.payer, self._now())
+        return self.is_suspect_client(request.payer)
+
+    def is_suspect_client(self, client: Client) -> bool:
+        """The same of a client that is known otherwise."""
+        return self._failed_cancels.is_used_up(client, self._now())
+
+    def blame(self, client: Client) -> None:
+        """It sent a cancel whose signature is not good."""
+        self._failed_cancels.charge(client, self._now())
 
     def _admit_cancel(self, request: Request) -> None:
         """A key that used its budget is refused at once; of a mere address nobody knows yet who it speaks for."""

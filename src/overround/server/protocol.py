@@ -381,7 +381,8 @@ class VenueHttpProtocol(HttpToolsProtocol):
         self._expect_nothing()
         path, _, query = self.url.partition(b"?")
         endpoint = self.limits.sockets.get(_decode_path(path))
-        request = UpgradeRequest(_decode_path(path), query.decode("latin-1"), self.headers)
+        client = self.limits.proxies.client(self._client, self.headers) if self._is_proxied else self._client
+        request = UpgradeRequest(_decode_path(path), query.decode("latin-1"), self.headers, client)
         if self._method != "GET":
             self._reject(400, "a WebSocket is opened with GET")
         elif endpoint is None:

@@ -1,7 +1,8 @@
 """A WebSocket on a connection that the HTTP protocol has upgraded.
 
 The published sans-I/O core of `websockets` does the handshake, unmasking, fragments, pings and closing. What we send
-is written as ready-made frames: a publication is framed once for all its subscribers.
+is written as ready-made frames: a publication is framed once for all its subscribers. Where a peer takes compressed
+messages, they are compressed without memory of the ones before, so that they too are made once (`deflate.py`).
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import asyncio
 import time
 from contextlib import suppress
 from typing import Any, Final
+from zlib import MAX_WBITS
 
 from uvicorn.server import ServerState
 from websockets.exceptions import InvalidState
+from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request as HandshakeRequest
 from websockets.protocol import State
@@ -23,9 +26,13 @@ CLOSE_TIMEOUT_S: Final = 5.0  # how long a peer has to agree that the connection
 PORTION_BYTES: Final = 1024  # fed to the core at once
 TURN_S: Final = 0.002  # how long one peer may be read before others have their turn: tiny frames are much work
 WRITE_HIGH_WATER_BYTES: Final = 256 * 1024  # what a transport buffers before it says stop
+CLIENT_WINDOW_BITS: Final = 12  # what a client that compresses may refer back to: 4 KB a socket instead of 32
 UNREADABLE: Final = (
     b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: 46\r\n\r\n"
     b"a WebSocket handshake is a GET without a body\n"
+)
+_DEFLATE: Final = ServerPerMessageDeflateFactory(
+    server_no_context_takeover=True, client_max_window_bits=CLIENT_WINDOW_BITS
 )
 _SUBPROTOCOL: Final = b"sec-websocket-protocol"
 _PONG: Final = 0x80 | Opcode.PONG  # the first byte of such a frame
@@ -34,9 +41,10 @@ _PONG: Final = 0x80 | Opcode.PONG  # the first byte of such a frame
 class UpgradeRequest:
     """What a WebSocket handshake says. Header names are lower case."""
 
-    def __init__(self, path: str, query: str, headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, path: str, query: str, headers: list[tuple[bytes, bytes]], client: str = "") -> None:
         self.path = path
         self.query = query
+        self.client = client
         self._headers = headers
 
     def header(self, name: str) -> str | None:
@@ -55,16 +63,21 @@ class UpgradeRequest:
 class WebSocket(asyncio.Protocol):
     """One socket. Subclasses say what messages mean: `opened`, `message`, `writable`, `lost`, `shutdown`."""
 
-    def __init__(self, server_state: ServerState, *, message_bytes_max: int) -> None:
+    def __init__(self, server_state: ServerState, *, message_bytes_max: int, compresses: bool = False) -> None:
         self._server_state = server_state
-        self._core = ServerProtocol(max_size=message_bytes_max)
+        extensions = [_DEFLATE] if compresses else None
+        self._core = ServerProtocol(max_size=message_bytes_max, extensions=extensions)
         self._unread = bytearray()  # what the peer sent and the core has not seen
+        self._reads_on = False  # it will be looked at in the next turn
         self._fragments = bytearray()
         self._is_text = False
         self._pong = b""  # the newest that a peer who reads nothing is owed
         self._closing: asyncio.TimerHandle | None = None
         self.transport: Any = None
         self.paused = False
+        self.compressed = False  # permessage-deflate was agreed on
+        self.deflates = False  # ... and with a window in which shared frames can be read
+        self.choked = False  # no further messages are wanted for now
         self.finished = False  # nothing is written any more
         self.gone = False
 
@@ -87,6 +100,10 @@ class WebSocket(asyncio.Protocol):
         answer = self._core.data_to_send()
         self._send(answer if any(answer) else [UNREADABLE, *answer])  # the core may hang up without a word
         if self._core.state is State.OPEN:
+            for extension in self._core.extensions:
+                if isinstance(extension, PerMessageDeflate):
+                    self.compressed = True
+                    self.deflates = extension.local_max_window_bits == MAX_WBITS
             self.opened()
 
     # ---- for asyncio ----------------------------------------------------------------------------------------------
@@ -95,11 +112,12 @@ class WebSocket(asyncio.Protocol):
         """Act on whole messages; who sends a flood of tiny frames is read a little at a time."""
         if self.gone:
             return
-        if not self._unread and len(data) <= PORTION_BYTES:
+        if not self._unread and not self.choked and len(data) <= PORTION_BYTES:
             self._feed(data)
         else:
             self._unread += data
-            self._read_on()
+            if not self._reads_on:
+                self._read_on()
 
     def eof_received(self) -> bool:
         """Half-open sockets are of no use."""
@@ -151,6 +169,14 @@ class WebSocket(asyncio.Protocol):
         if not self.finished:
             self.transport.write(frames)
 
+    def unchoke(self) -> None:
+        """Further messages are wanted again."""
+        if self.choked:
+            self.choked = False
+            if not self._reads_on:
+                self._reads_on = True
+                asyncio.get_running_loop().call_soon(self._read_on)
+
     def send_close(self, code: int, reason: str) -> None:
         """Start closing: say why, then wait a while for the peer to agree."""
         with suppress(InvalidState):  # the peer was first
@@ -168,16 +194,22 @@ class WebSocket(asyncio.Protocol):
 
     def _read_on(self) -> None:
         """Feed what is unread, for a while; the rest waits for the next turn, and further bytes for it."""
+        self._reads_on = False
         turn_ends = time.perf_counter() + TURN_S
-        while self._unread:
+        while self._unread and not self.choked:
             portion = bytes(self._unread[:PORTION_BYTES])
             del self._unread[:PORTION_BYTES]
             self._feed(portion)
-            if self._unread and time.perf_counter() > turn_ends:
+            if self._unread and not self.choked and time.perf_counter() > turn_ends:
                 self.transport.pause_reading()
+                self._reads_on = True
                 asyncio.get_running_loop().call_soon(self._read_on)
                 return
-        if not self.gone:
+        if self.gone:
+            return
+        if self.choked:
+            self.transport.pause_reading()
+        else:
             self.transport.resume_reading()
 
     def _feed(self, data: bytes) -> None:

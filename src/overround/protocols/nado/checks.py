@@ -20,6 +20,7 @@ from overround.protocols.nado.requests import (
     Execute,
     LinkSigner,
     PlaceOrder,
+    PlaceOrders,
 )
 from overround.protocols.nado.signatures import check_authority
 from overround.protocols.nado.units import X18
@@ -38,6 +39,9 @@ class Market(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     min_size: int = 0
     """The least notional, amount times price, x18."""
 
+
+SingleExecute = PlaceOrder | CancelOrders | CancelProductOrders | CancelAndPlace | LinkSigner
+"""Whatever is not a batch."""
 
 Markets = Mapping[int, Market]
 """Every product there is, by its id."""
@@ -85,16 +89,23 @@ def check_signature(request: Execute, linked_signer_of: LinkedSigners) -> None:
 
     Expensive: one recovery a signature. A batch passes, as in `check_product`.
     """
+    if not isinstance(request, PlaceOrders):
+        authorised_signer(request, linked_signer_of)
+
+
+def authorised_signer(request: SingleExecute, linked_signer_of: LinkedSigners) -> bytes:
+    """Who signed, if that is somebody who may. Expensive. Raises `GatewayError`, as `check_signature`."""
     match request:
-        case PlaceOrder() | CancelOrders() | CancelProductOrders():
-            linked = linked_signer_of(request.sender)
-            check_authority(request.signer(), request.sender, linked, digest=request.digest)
+        case CancelOrders() | PlaceOrder() | CancelProductOrders():
+            sender, digest, linked = request.sender, request.digest, linked_signer_of(request.sender)
         case CancelAndPlace():
-            cancel = request.cancel
-            linked = linked_signer_of(cancel.sender)
-            check_authority(request.signer(), cancel.sender, linked, digest=cancel.digest)
+            sender, digest = request.cancel.sender, request.cancel.digest
+            linked = linked_signer_of(sender)
         case LinkSigner():  # the owner only (O7)
-            check_authority(request.signer(), request.sender, None, digest=request.digest)
+            sender, digest, linked = request.sender, request.digest, None
+    signer = request.signer()
+    check_authority(signer, sender, linked, digest=digest)
+    return signer
 
 
 def check_terms(request: Execute, markets: Markets, now_ms: int, builders: frozenset[int] | None = None) -> None:

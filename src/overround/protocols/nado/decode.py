@@ -53,6 +53,15 @@ def is_query(frame: bytes) -> bool:
     return "type" in members and not members.keys() & _KNOWN
 
 
+def is_cancel(body: bytes) -> bool:
+    """Whether a body, read or not, is a request that only cancels: those come before everything else. Never raises."""
+    try:
+        names = _members(body).keys() & _KNOWN
+    except GatewayError:
+        return False
+    return bool(names) and names <= _CANCELS
+
+
 def _members(body: bytes) -> dict[str, msgspec.Raw]:
     try:
         return strict_json.decode_body(body, dict[str, msgspec.Raw])
@@ -161,6 +170,7 @@ _DECODERS: Final[dict[str, Callable[[bytes, Domain], Execute]]] = {
     "link_signer": _link_signer,
 }
 _KNOWN: Final = _DECODERS.keys() | UNSERVED
+_CANCELS: Final = frozenset({"cancel_orders", "cancel_product_orders"})
 
 
 # ---- parts ---------------------------------------------------------------------------------------------------------
