@@ -8,6 +8,10 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
 VENV   := .venv
+# The official Python SDK of the Nado dialect pins what our own tests cannot live with: it gets an environment of its own,
+# on the one interpreter for which all that it pins has wheels. Where that cannot be had its tests are skipped.
+NADO_VENV   := .venv-nado
+NADO_PYTHON ?= python3.11
 BIN    := $(VENV)/bin
 PORT   ?= 8080
 HOST   ?= 127.0.0.1
@@ -34,7 +38,15 @@ tests/clients/node_modules/.installed: tests/clients/package-lock.json
 	cd tests/clients && npm ci --silent --no-audit --no-fund
 	@touch $@
 
-setup: $(VENV)/.dev tests/clients/node_modules/.installed ## install everything that developing needs
+$(NADO_VENV)/.tried: requirements/nado-sdk.lock
+	@rm -rf $(NADO_VENV) && mkdir $(NADO_VENV)
+	@{ $(NADO_PYTHON) -m venv $(NADO_VENV)/env && \
+	   $(NADO_VENV)/env/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+	   --require-hashes -r $<; } >$(NADO_VENV)/log 2>&1 || \
+	 { rm -rf $(NADO_VENV)/env; echo "no environment for the Python SDK of Nado: $$(tail -n 1 $(NADO_VENV)/log)"; }
+	@touch $@
+
+setup: $(VENV)/.dev tests/clients/node_modules/.installed $(NADO_VENV)/.tried ## install everything that developing needs
 
 run: $(VENV)/.runtime ## start the sandbox on http://127.0.0.1:8080 (PORT=9000 changes the port)
 	@exec $(BIN)/overround sandbox --host $(HOST) --port $(PORT)
@@ -74,6 +86,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header 
 lock: $(VENV)/.dev ## choose the newest allowed versions and write the lock files
 	$(LOCK) --upgrade pyproject.toml -o requirements/runtime.lock
 	$(LOCK) --upgrade pyproject.toml --group dev -c requirements/runtime.lock -o requirements/dev.lock
+	$(LOCK) --upgrade --python-version 3.11 requirements/nado-sdk.in -o requirements/nado-sdk.lock
 
 clean: ## remove everything that setup made
 	rm -rf $(VENV) .venv-* build dist .make tests/clients/node_modules .mypy_cache .ruff_cache .pytest_cache

@@ -76,7 +76,7 @@ class Desk(Protocol):
     def linked_signer_of(self, subaccount: bytes) -> bytes | None:
         """The address of the signer that is linked to a subaccount."""
 
-    def is_known(self, digest: bytes) -> bool:
+    def is_known(self, sender: bytes, digest: bytes) -> bool:
         """Whether this very message was obeyed before."""
 
     async def execute(self, request: SingleExecute, signer: bytes, command_id: str) -> Any:
@@ -206,9 +206,10 @@ class Gateway:
         known = self.desk.is_known
         match request:
             case CancelOrders() | PlaceOrder() | CancelProductOrders():
-                seen = known(request.digest)
+                seen = known(request.sender, request.digest)
             case CancelAndPlace():
-                seen = known(request.cancel.digest) or known(request.place.digest)
+                cancel, place = request.cancel, request.place
+                seen = known(cancel.sender, cancel.digest) or known(place.sender, place.digest)
             case _:
                 seen = False
         if seen:

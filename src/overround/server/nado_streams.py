@@ -129,9 +129,8 @@ class Streams:
             self._loop.call_soon(self._turn)
         for socket in followers:
             self.deliveries += 1
-            if not socket.outbox:
+            if socket.hold(message.frame(deflated=socket.deflates)):
                 self._ready.append(socket)
-            socket.hold(message.frame(deflated=socket.deflates))
 
     def _turn(self) -> None:
         ready, self._ready = self._ready, []
@@ -241,10 +240,11 @@ class SubscriptionSocket(Conversation):
 
     # ---- events ---------------------------------------------------------------------------------------------------
 
-    def hold(self, frame: bytes) -> None:
-        """An event, to be written at the end of this turn."""
+    def hold(self, frame: bytes) -> bool:
+        """An event, to be written at the end of this turn; says whether that has to be arranged."""
         self.outbox.append(frame)
         self._outbox_bytes += len(frame)
+        return len(self.outbox) == 1 or self._outbox_bytes > OUTBOX_BYTES_MAX
 
     def flush(self) -> None:
         """Write what waits, in one go. Who does not take it is cut off once that is too much."""
