@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from fractions import Fraction
+from math import lcm
 from typing import NamedTuple
 
 from overround.engine.order import Order, maker_amount, remaining_taker_space
@@ -39,7 +39,8 @@ def take(
     much (the guard of 7.6).
     """
     takes: list[Take] = []
-    surplus = Fraction(0)  # by how much the average beats the price, times the stake so far
+    # By how much the average beats the price, times the stake so far: an exact fraction.
+    surplus, unit = 0, 1
     for order in candidates:
         if not stake:
             break
@@ -47,10 +48,13 @@ def take(
         pot_share = ODDS_ONE - odds
         if slippage == 0 and pot_share > desired_odds:
             return Taken(takes, stopped_by_price=True)
-        gain = Fraction(100 * desired_odds, pot_share) - (100 - slippage)  # per unit of the taker's stake
+        finer = lcm(unit, pot_share)
+        surplus, unit = surplus * (finer // unit), finer
+        # What a base unit of the taker's stake adds here, in the same unit.
+        gain = (100 * desired_odds - (100 - slippage) * pot_share) * (finer // pot_share)
         most = min(remaining_taker_space(order.remaining, odds), stake)
         fits = surplus + most * gain >= 0
-        part = most if fits else int(surplus / -gain)
+        part = most if fits else surplus // -gain
         amount = maker_amount(part, odds)
         if part >= 1 and amount >= 1 and can_pay(order, amount):
             takes.append(Take(order, part, amount))
