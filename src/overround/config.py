@@ -88,6 +88,7 @@ class LimitsConfig(_Section):
     )
     posts_per_min: int = Field(5_500, ge=0, description="POST /orders/... but cancels; 0, here and below: no limit")
     cancels_per_min: int = Field(10_000, ge=0, description="POST /orders/cancel/..., which count nowhere else")
+    heartbeats_per_min: int = Field(500, ge=0, description="/user/heartbeat... and /heartbeat, likewise")
     order_reads_per_min: int = Field(5_500, ge=0, description="GET /orders and /orders/...")
     trade_reads_per_min: int = Field(200, ge=0, description="GET /trades and /trades/...")
     others_per_min: int = Field(500, ge=0, description="everything else")
