@@ -142,10 +142,12 @@ class Desk:
 
     def tick(self) -> Answer:
         """Fire what is due, if anything is."""
-        due_ms = self.engine.next_deadline_ms()
-        if due_ms is None or due_ms > self.now_ms:
-            return Answer()
-        return answer_of(self._execute(Tick()))
+        events: list[AnyEvent] = []
+        while (due_ms := self.engine.next_deadline_ms()) is not None and due_ms <= self.now_ms:
+            outcome = self._execute(Tick())
+            assert not isinstance(outcome, Rejection)
+            events += outcome
+        return answer_of(events)
 
     def _execute(self, command: AnyCommand) -> Outcome:
         self.outcome = self.engine.execute(command, self.now_ms)

@@ -282,9 +282,16 @@ class Model:
         ]
 
     def _tick(self) -> None:
-        """Everything due, in time order; each moment of one kind is a step of its own (D10)."""
+        """Everything due, in time order; each moment of one kind is a step of its own (D10).
+
+        A fill and its settlement are two commands: one that is matched here is settled by the next tick, and so is
+        whatever is due after it.
+        """
+        before = {fill.number for fill in self.matched}
         while due := [one for one in self._deadlines() if one[0] <= self._now_ms]:
             due_ms, kind, which = min(due)
+            if kind == _SETTLEMENT and which not in before:
+                break
             self._step(self._what_is_due(due_ms, kind, which))
 
     def _what_is_due(self, due_ms: int, kind: int, which: object) -> Callable[[], None]:
