@@ -117,12 +117,14 @@ class Views:
             handler = self._apply.get(type(event))
             if handler is not None:
                 handler(record, event)
+        for side, (best_before, updated_at_ms) in self._changes.sides_before().items():
+            self.best_odds.keep_date(side, best_before, updated_at_ms)
         return self._changes
 
     def best_odds_changes(self, changes: Changes) -> list[BestOddsChange]:
         """The sides whose best price is another than before the record that was applied last."""
         found = []
-        for side, before in changes.sides_before().items():
+        for side, (before, _) in changes.sides_before().items():
             price = self.best_odds.get(side)
             if price is not None and price.percentage_odds != before:
                 found.append(BestOddsChange(side, price.percentage_odds, price.updated_at_ms))
@@ -245,7 +247,10 @@ class Views:
     def _touch(self, terms: NewOrder) -> None:
         side = side_key(terms)
         price = self.best_odds.get(side)
-        self._changes.touch(side, price.percentage_odds if price else None)
+        if price is None:
+            self._changes.touch(side, None, 0)
+        else:
+            self._changes.touch(side, price.percentage_odds, price.updated_at_ms)
 
 
 def accepted_terms(record: Record, event: OrderAccepted) -> NewOrder:
