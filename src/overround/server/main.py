@@ -41,7 +41,8 @@ from overround.server.protocol import HttpLimits, make_protocol
 from overround.server.realtime import build_realtime, realtime_limits
 from overround.server.routes import Route, Routes
 from overround.server.sx import SxRoutes
-from overround.server.table import operations_routes, operator_routes, sx_routes
+from overround.server.sx_user import SxUserRoutes
+from overround.server.table import operations_routes, operator_routes, sx_routes, sx_user_routes
 from overround.server.tokens import ConnectionTokens
 from overround.signing.address import parse_address
 from overround.signing.api_keys import key_digest
@@ -120,6 +121,7 @@ async def _serve(config: Config, folder: Path, *, is_sandbox: bool) -> None:
             on_ready=lambda: _announce(base_url, venue),
             on_shutdown=venue.sequencer.deafen,
         )
+        await venue.sequencer.resumed()
         await server.serve(sockets=[listener])
     finally:
         await venue.stop()
@@ -142,6 +144,7 @@ def build_app(
     tokens = ConnectionTokens(secret, config.tokens.ttl_s, venue.clock, venue.views.accounts)
     routes: list[Route] = [
         *sx_routes(SxRoutes(venue, profile, config.sx, tokens)),
+        *sx_user_routes(SxUserRoutes(venue)),
         *operator_routes(OperatorRoutes(venue, admin_token), with_clock=is_sandbox),
         *operations_routes(operations, documentation, with_sandbox=is_sandbox),
     ]

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from overround.config import SxConfig
 from overround.engine.commands import PlaceOrders
-from overround.engine.record import Record
 from overround.engine.rejections import Rejection
 from overround.engine.rules import Rules
 from overround.engine.types import Address
@@ -77,7 +76,9 @@ class SxRoutes:
             raise decode.order_mismatch(forged)
         command = PlaceOrders(orders=tuple(order.terms for order in orders))
         record = await self._venue.submit(command, request.request_id)
-        assert isinstance(record, Record), "posting is refused order by order, never as a whole"
+        if isinstance(record, Rejection):  # posting is refused order by order, but for this
+            assert record is Rejection.ACCOUNT_RESTRICTED, record
+            raise WireError("ACCOUNT_RESTRICTED", status=403)
         return _success(encode.placed(record))
 
     async def cancel_orders(self, request: Request) -> Response:

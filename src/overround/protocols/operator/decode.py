@@ -15,6 +15,7 @@ from overround.engine.commands import (
     SetBalance,
     SetFixtureStatus,
     SetMarketStatus,
+    SetRestriction,
     UpdateFixture,
 )
 from overround.engine.types import Address, FixtureId, FixtureStatus, MarketHash
@@ -143,6 +144,12 @@ def set_balance(address_in_path: str, token_in_path: str, body: bytes) -> SetBal
     if amount is None:
         raise bad_request("amount must be an integer of base units")
     return SetBalance(account=address(address_in_path), token=address(token_in_path), amount=amount)
+
+
+def restriction(address_in_path: str, body: bytes) -> SetRestriction:
+    """`POST /admin/accounts/{address}/restriction`"""
+    restricted = body_of(body, wire.RestrictionBody).restricted
+    return SetRestriction(account=address(address_in_path), restricted=restricted)
 
 
 def api_key_account(body: bytes) -> Address:

@@ -63,6 +63,12 @@ class BalanceBody(msgspec.Struct):
     amount: str | int
 
 
+class RestrictionBody(msgspec.Struct):
+    """`POST /admin/accounts/{address}/restriction`"""
+
+    restricted: bool
+
+
 class ApiKeyBody(msgspec.Struct):
     """`POST /admin/api-keys`"""
 

@@ -36,6 +36,23 @@ class CancelEventBody(CancelBody, kw_only=True):
     sportXEventId: str | UnsetType = UNSET
 
 
+class HeartbeatBody(msgspec.Struct):
+    """`POST /user/heartbeat` (5.16): seconds."""
+
+    interval: int | str
+
+
+class LegacyHeartbeatBody(msgspec.Struct):
+    """`POST /heartbeat` (5.16)."""
+
+    requestor: str
+    timeoutSeconds: int | str
+
+
+class NoBody(msgspec.Struct):
+    """An object of which no member matters."""
+
+
 class OrderRow(msgspec.Struct):
     """A row of `GET /orders` (5.7)."""
 
