@@ -45,7 +45,8 @@ from overround.server.realtime import build_realtime, realtime_limits
 from overround.server.routes import Route, Routes
 from overround.server.sx import SxRoutes
 from overround.server.sx_fills import SxFillRoutes
-from overround.server.table import fill_routes, operations_routes, operator_routes, sx_routes
+from overround.server.sx_user import SxUserRoutes
+from overround.server.table import fill_routes, operations_routes, operator_routes, sx_routes, sx_user_routes
 from overround.server.tokens import ConnectionTokens
 from overround.signing.address import parse_address
 from overround.signing.api_keys import key_digest
@@ -142,6 +143,7 @@ async def _serve(config: Config, folder: Path, *, is_sandbox: bool) -> None:
             on_ready=lambda: _announce(base_url, venue),
             on_shutdown=lambda: _close_the_doors(venue),
         )
+        await venue.sequencer.resumed()
         await server.serve(sockets=[listener])
     finally:
         await venue.stop()
@@ -173,6 +175,7 @@ def build_app(
     routes: list[Route] = [
         *sx_routes(SxRoutes(venue, profile, config.sx, tokens, rates)),
         *fill_routes(SxFillRoutes(venue, profile)),
+        *sx_user_routes(SxUserRoutes(venue)),
         *operator_routes(OperatorRoutes(venue, admin_token), with_clock=is_sandbox),
         *operations_routes(operations, documentation, with_sandbox=is_sandbox),
     ]

@@ -8,7 +8,7 @@ from overround.engine.commands import AnyCommand, IssueApiKey
 from overround.engine.events import FillConfirmed, FixtureChanged, FixtureCreated, MarketChanged, MarketCreated
 from overround.engine.record import Record
 from overround.engine.rejections import Rejection
-from overround.engine.types import FixtureId
+from overround.engine.types import Address, FixtureId
 from overround.protocols.operator import decode, encode
 from overround.protocols.sx import encode as sx_encode
 from overround.runtime.venue import Venue
@@ -80,25 +80,25 @@ class OperatorRoutes:
         score, fixture = catalogue.live_scores[fixture_id], catalogue.fixtures[fixture_id]
         return _success(sx_encode.live_score_row(score, fixture))
 
-    async def set_restriction(self, request: Request) -> Response:
-        """`POST /admin/accounts/{address}/restriction`"""
-        require_bearer(request, self._token)
-        command = decode.set_restriction(request.path_params["address"], request.body)
-        await self._submit(command, request)
-        return _success(encode.account(command.account, self._views))
-
     async def set_balance(self, request: Request) -> Response:
         """`PUT /admin/balances/{address}/{token}`"""
         require_bearer(request, self._token)
         params = request.path_params
         command = decode.set_balance(params["address"], params["token"], request.body)
         await self._submit(command, request)
-        return _success(encode.account(command.account, self._views))
+        return self._account(command.account)
+
+    async def set_restriction(self, request: Request) -> Response:
+        """`POST /admin/accounts/{address}/restriction`"""
+        require_bearer(request, self._token)
+        command = decode.set_restriction(request.path_params["address"], request.body)
+        await self._submit(command, request)
+        return self._account(command.account)
 
     async def get_account(self, request: Request) -> Response:
         """`GET /admin/accounts/{address}`"""
         require_bearer(request, self._token)
-        return _success(encode.account(decode.address(request.path_params["address"]), self._views))
+        return self._account(decode.address(request.path_params["address"]))
 
     async def issue_api_key(self, request: Request) -> Response:
         """`POST /admin/api-keys`: the key is shown once and never again."""
@@ -122,6 +122,9 @@ class OperatorRoutes:
         """`GET /admin/digest`: the state as of the last durable record."""
         require_bearer(request, self._token)
         return _success({"seq": self._views.seq, "digest": "0x" + self._views.digest.hex()})
+
+    def _account(self, account: Address) -> Response:
+        return _success(encode.account(account, self._views, self._venue.clock.now_ms()))
 
     async def _fixture(self, command: AnyCommand, request: Request) -> Response:
         record = await self._submit(command, request)

@@ -14,6 +14,7 @@ from overround.server.operator import OperatorRoutes
 from overround.server.routes import Parameter, Route
 from overround.server.sx import SxRoutes
 from overround.server.sx_fills import SxFillRoutes
+from overround.server.sx_user import SxUserRoutes
 
 TEXT: Final = {"type": "string"}
 INTEGER: Final = {"type": "integer"}
@@ -220,6 +221,30 @@ def fill_routes(fills: SxFillRoutes) -> list[Route]:
     ]  # fmt: skip
 
 
+def sx_user_routes(user: SxUserRoutes) -> list[Route]:
+    """What an account does with its API key (`spec/sx.md` 5.16, 7.6)."""
+
+    def route(method: Any, path: str, handler: Any, summary: str, *statuses: int, **more: Any) -> Route:
+        return Route(method, path, handler, summary, "user", auth="key", statuses=(200, *statuses, 401), **more)
+
+    return [
+        route(
+            "POST", "/user/heartbeat", user.ping_heartbeat, "Cancel all my orders unless I call again in time", 400,
+            body=_body(sx_wire.HeartbeatBody),
+        ),
+        route(
+            "POST", "/user/heartbeat/cancel", user.cancel_heartbeat, "Stop the heartbeat; orders stay", 400,
+            body=_body(sx_wire.NoBody),
+        ),
+        route("GET", "/user/heartbeat", user.get_heartbeat, "The heartbeat, and when it fired last"),
+        route("GET", "/user/exposure", user.get_exposure, "What open orders may cost, market by market"),
+        route(
+            "POST", "/heartbeat", user.legacy_heartbeat, "The heartbeat in its older form", 400, 403,
+            body=_body(sx_wire.LegacyHeartbeatBody),
+        ),
+    ]  # fmt: skip
+
+
 def operator_routes(operator: OperatorRoutes, *, with_clock: bool) -> list[Route]:
     """The operator's routes; the clock moves in a sandbox only."""
     checked = (200, 400, 401, 404, 409)
@@ -266,17 +291,17 @@ def operator_routes(operator: OperatorRoutes, *, with_clock: bool) -> list[Route
             "POST", "/admin/fills/{fillHash}/fail", operator.fail_fill, "Fail a pending fill", parameters=(fill,)
         ),
         route(
-            "POST", "/admin/accounts/{address}/restriction", operator.set_restriction,
-            "Forbid an account to post, or lift that", parameters=(account,),
-            body=_body(operator_wire.RestrictionBody),
-        ),
-        route(
             "PUT", "/admin/balances/{address}/{token}", operator.set_balance, "Set a wallet balance",
             parameters=(account, _path("token", "token address")), body=_body(operator_wire.BalanceBody),
         ),
         route(
             "GET", "/admin/accounts/{address}", operator.get_account, "What is known of an account",
             parameters=(account,),
+        ),
+        route(
+            "POST", "/admin/accounts/{address}/restriction", operator.set_restriction,
+            "Keep an account from posting, or let it post again",
+            parameters=(account,), body=_body(operator_wire.RestrictionBody),
         ),
         route(
             "POST", "/admin/api-keys", operator.issue_api_key, "Issue an API key; the one before stops working",

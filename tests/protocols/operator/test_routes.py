@@ -341,12 +341,30 @@ def test_an_account_shows_balances_exposure_and_open_orders(http: httpx.Client, 
                 "balance": "50000000",
                 "available": "50000000",
                 "markets": [
-                    {"marketHash": market, "exposure": "40000000", "headroom": "10000000"},
-                    {"marketHash": other, "exposure": "50000000", "headroom": "0"},
+                    {
+                        "marketHash": market,
+                        "exposure": "40000000",
+                        "headroom": "10000000",
+                        "openOrders": 2,
+                        "suspended": [],
+                    },
+                    {
+                        "marketHash": other,
+                        "exposure": "50000000",
+                        "headroom": "0",
+                        "openOrders": 1,
+                        "suspended": [],
+                    },
                 ],
             }
         ],
-        "heartbeat": None,
+        "heartbeat": {
+            "account": address_of(account),
+            "armed": False,
+            "interval": 0,
+            "expiresAt": None,
+            "lastFiring": None,
+        },
         "restriction": {"restricted": False, "until": None},
         "openOrders": {"sx": 3, "nado": 0},
     }

@@ -83,16 +83,16 @@ class LiveScoreBody(msgspec.Struct):
     extra: str = "{}"
 
 
-class RestrictionBody(msgspec.Struct):
-    """`POST /admin/accounts/{address}/restriction`"""
-
-    restricted: bool
-
-
 class BalanceBody(msgspec.Struct):
     """`PUT /admin/balances/{address}/{token}`: base units, as text or integer."""
 
     amount: str | int
+
+
+class RestrictionBody(msgspec.Struct):
+    """`POST /admin/accounts/{address}/restriction`"""
+
+    restricted: bool
 
 
 class ApiKeyBody(msgspec.Struct):

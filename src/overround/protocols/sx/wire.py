@@ -95,6 +95,23 @@ class FillAnswer(msgspec.Struct):
     averageOdds: str
 
 
+class HeartbeatBody(msgspec.Struct):
+    """`POST /user/heartbeat` (5.16): seconds."""
+
+    interval: int | str
+
+
+class LegacyHeartbeatBody(msgspec.Struct):
+    """`POST /heartbeat` (5.16)."""
+
+    requestor: str
+    timeoutSeconds: int | str
+
+
+class NoBody(msgspec.Struct):
+    """An object of which no member matters."""
+
+
 class OrderRow(msgspec.Struct):
     """A row of `GET /orders` (5.7)."""
 
