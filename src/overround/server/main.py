@@ -43,7 +43,8 @@ from overround.server.protocol import HttpLimits, make_protocol
 from overround.server.realtime import build_realtime, realtime_limits
 from overround.server.routes import Route, Routes
 from overround.server.sx import SxRoutes
-from overround.server.table import operations_routes, operator_routes, sx_routes
+from overround.server.sx_trades import TradeRoutes
+from overround.server.table import operations_routes, operator_routes, sx_routes, trade_routes
 from overround.server.tokens import ConnectionTokens
 from overround.signing.address import parse_address
 from overround.signing.api_keys import key_digest
@@ -74,6 +75,7 @@ def rules_of(profile: Profile, config: Config) -> Rules:
         odds_ladder_step=profile.odds_ladder_step,
         cancel_timestamp_past_max_s=config.sx.cancel_timestamp_past_max_s,
         cancel_timestamp_future_max_s=config.sx.cancel_timestamp_future_max_s,
+        tells_pending_trades=config.sx.pending_trades,
     )
 
 
@@ -152,6 +154,7 @@ def build_app(
     metrics.watch_limits(rates, lanes)
     routes: list[Route] = [
         *sx_routes(SxRoutes(venue, profile, config.sx, tokens, rates)),
+        *trade_routes(TradeRoutes(venue, config.sx)),
         *operator_routes(OperatorRoutes(venue, admin_token), with_clock=is_sandbox),
         *operations_routes(operations, documentation, with_sandbox=is_sandbox),
     ]
