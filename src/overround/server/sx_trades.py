@@ -8,11 +8,10 @@ from typing import Any, Final, TypeVar
 
 from overround.config import SxConfig
 from overround.engine.types import Address, MarketHash, OrderHash
-from overround.history.history import HistoryBehind
 from overround.history.reading import Reading, Wanted
 from overround.protocols.query import Query
 from overround.protocols.sx import encode
-from overround.protocols.sx.errors import WireError, bad_request
+from overround.protocols.sx.errors import bad_request
 from overround.protocols.sx.trades import NO_AFFILIATE, Labels, consolidated, trade
 from overround.protocols.sx.units import parse_hash
 from overround.runtime.venue import Venue
@@ -209,13 +208,8 @@ class TradeRoutes:
         return Labels(self._views.rules, self._views.catalogue)
 
     async def _answer(self, question: Callable[[Reading], bytes]) -> Response:
-        """Once the history shows what the views show: whoever was answered finds his own trade."""
-        try:
-            return Response(await self._venue.history.read(self._views.seq, question))
-        except HistoryBehind:
-            raise WireError(
-                "SERVICE_UNAVAILABLE", status=503, detail="the history is being brought up to date"
-            ) from None
+        """Once the history shows what the views show: who was answered finds his own trade. Raises HistoryBehind."""
+        return Response(await self._venue.history.read(self._views.seq, question))
 
 
 _NOBODY: Final = Address(b"")  # equal to no address
