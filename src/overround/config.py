@@ -172,6 +172,7 @@ class SxConfig(_Section):
     require_approval: bool = Field(False, description="orders and fills need an allowance (`POST /orders/approve`)")
     lenient_addresses: bool = Field(False, description="filters match addresses in any letter case")
     orders_rows_max: int = Field(20_000, ge=1, description="rows of GET /orders without paging")
+    pending_trades: bool = Field(False, description="recent_trades tells matches before they are confirmed")
 
     @field_validator("usdc", "wsx", "executor", "fill_hasher", "token_transfer_proxy")
     @classmethod

@@ -15,6 +15,7 @@ from typing import Final
 
 from overround.engine.commands import AnyCommand, ResumeVenue
 from overround.engine.record import Record
+from overround.history.history import History
 from overround.journal.journal import Journal
 from overround.journal.snapshots import SnapshotStore
 from overround.journal.sqlite import SqliteJournal
@@ -45,6 +46,7 @@ class Venue:
         snapshots: SnapshotStore | None,
         snapshotter: Snapshotter | None,
         recovered: Recovered,
+        history: History,
         epoch: int,
         clock: VenueClock,
         stall_ms: int,
@@ -56,6 +58,7 @@ class Venue:
         self._snapshots = snapshots
         self._snapshotter = snapshotter
         self._recovered = recovered
+        self.history = history
         self.replayed = recovered.replayed
         self.views: Views = recovered.views
         self.feed = recovered.feed
@@ -126,6 +129,7 @@ class Venue:
             snapshots=snapshots,
             snapshotter=snapshotter,
             recovered=recovered,
+            history=History(folder, journal),
             epoch=epoch,
             clock=VenueClock() if clock is None else clock,
             stall_ms=stall_ms,
@@ -151,6 +155,7 @@ class Venue:
         """Decide what was submitted, write a snapshot, give the folder back."""
         await self.sequencer.stop()
         self._writer.stop()
+        self.history.stop()
         if self._snapshotter is not None:
             await self._snapshotter.stop()
         try:
@@ -168,6 +173,7 @@ class Venue:
             if self.feed is not None:
                 self.feed.follow(record, changes)
         self.views.digest = digest
+        self.history.follow(records)
         for listener in self.listeners:
             for record in records:
                 listener(record)

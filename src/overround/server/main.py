@@ -45,8 +45,16 @@ from overround.server.realtime import build_realtime, realtime_limits
 from overround.server.routes import Route, Routes
 from overround.server.sx import SxRoutes
 from overround.server.sx_fills import SxFillRoutes
+from overround.server.sx_trades import TradeRoutes
 from overround.server.sx_user import SxUserRoutes
-from overround.server.table import fill_routes, operations_routes, operator_routes, sx_routes, sx_user_routes
+from overround.server.table import (
+    fill_routes,
+    operations_routes,
+    operator_routes,
+    sx_routes,
+    sx_user_routes,
+    trade_routes,
+)
 from overround.server.tokens import ConnectionTokens
 from overround.signing.address import parse_address
 from overround.signing.api_keys import key_digest
@@ -95,6 +103,7 @@ def rules_of(profile: Profile, config: Config) -> Rules:
             duration_ms=sx.restriction_duration_s * 1000,
         ),
         approval_required=sx.require_approval,
+        tells_pending_trades=sx.pending_trades,
     )
 
 
@@ -176,6 +185,7 @@ def build_app(
         *sx_routes(SxRoutes(venue, profile, config.sx, tokens, rates)),
         *fill_routes(SxFillRoutes(venue, profile)),
         *sx_user_routes(SxUserRoutes(venue)),
+        *trade_routes(TradeRoutes(venue, config.sx)),
         *operator_routes(OperatorRoutes(venue, admin_token), with_clock=is_sandbox),
         *operations_routes(operations, documentation, with_sandbox=is_sandbox),
     ]

@@ -296,7 +296,7 @@ class SxRoutes:
     async def get_metadata(self, request: Request) -> Response:
         """`GET /metadata`"""
         del request
-        return _success(encode.metadata(self._profile, self._rules, total_volume=0))
+        return _success(encode.metadata(self._profile, self._rules, total_volume=self._views.volumes.total))
 
     async def get_sports(self, request: Request) -> Response:
         """`GET /sports`"""
@@ -459,7 +459,13 @@ class SxRoutes:
         del request
         catalogue = self._views.catalogue
         active = [market for market in catalogue.markets.values() if market.active]
-        active.sort(key=lambda one: catalogue.fixtures[one.fixture_id].game_time_s)
+        volumes, decimals = self._views.volumes.of_market, {one.address: one.decimals for one in self._rules.tokens}
+
+        def place(market: Any) -> tuple[int, int]:
+            matched = encode.nominal(volumes.get(market.market_hash, {}), decimals)
+            return -matched, catalogue.fixtures[market.fixture_id].game_time_s
+
+        active.sort(key=place)
         return _success([self._market(one) for one in active[:POPULAR_MAX]])
 
     def _market(self, market: Any) -> wire.Market:

@@ -14,6 +14,7 @@ from overround.server.operator import OperatorRoutes
 from overround.server.routes import Parameter, Route
 from overround.server.sx import SxRoutes
 from overround.server.sx_fills import SxFillRoutes
+from overround.server.sx_trades import TradeRoutes
 from overround.server.sx_user import SxUserRoutes
 
 TEXT: Final = {"type": "string"}
@@ -241,6 +242,47 @@ def sx_user_routes(user: SxUserRoutes) -> list[Route]:
         route(
             "POST", "/heartbeat", user.legacy_heartbeat, "The heartbeat in its older form", 400, 403,
             body=_body(sx_wire.LegacyHeartbeatBody),
+        ),
+    ]  # fmt: skip
+
+
+def trade_routes(trades: TradeRoutes) -> list[Route]:
+    """Trades of the past (`spec/sx.md` 5.14)."""
+    bettor = _query("bettor", TEXT, "checksummed address")
+    maker = _query("maker", BOOLEAN, "true: only trades of makers, false: only of takers")
+    settled = _query("settled", BOOLEAN, "paid by the outcome of its market")
+    status = _query("tradeStatus", {"type": "string", "enum": ["PENDING", "SUCCESS", "FAILED"]})
+    event = _query("sportXeventId", TEXT, "event id; also spelt sportXEventId")
+    page, ascending = _query("page", INTEGER, "from 0"), _query("sortAsc", BOOLEAN, "default false")
+
+    def route(path: str, handler: Any, summary: str, *parameters: Parameter) -> Route:
+        return Route("GET", path, handler, summary, "trades", parameters=parameters, statuses=(200, 400, 503))
+
+    return [
+        route(
+            "/trades", trades.get_trades,
+            "Trades, newest first; one of bettor, marketHashes, sportXeventId, startDate is required",
+            bettor, _query("marketHashes", TEXTS, "comma list of at most 100"), event,
+            _query("startDate", INTEGER, "matched at or after this unix second"),
+            _query("endDate", INTEGER, "matched in this unix second or before"),
+            settled, status, maker, _query("baseToken", TEXT, "checksummed address"),
+            _query("affiliate", TEXT, "the zero address; nobody has another one"),
+            _query("pageSize", INTEGER, "default 100, at most 300"),
+            _query("paginationKey", TEXT, "nextKey of the page before"),
+        ),
+        route(
+            "/trades/orders", trades.get_trades_of_orders, "Both sides of every fill of some orders",
+            _query("orderHashes", TEXTS, "comma list of at most 1000", required=True),
+        ),
+        route(
+            "/trades/consolidated", trades.get_consolidated, "Trades, one for each bettor of a fill",
+            bettor, event, settled, status, maker, page, _query("perPage", INTEGER, "1 to 1000, default 100"),
+            _query("sortBy", TEXT, "betTime, gameTime, netReturn, settleNetReturnValue, totalStake, ..."), ascending,
+        ),
+        route(
+            "/trades/portfolio/refunds", trades.get_refunds, "Capital-efficiency refunds: none",
+            _query("bettor", TEXT, "checksummed address", required=True), page,
+            _query("perPage", INTEGER, "1 to 500, default 100"), ascending,
         ),
     ]  # fmt: skip
 

@@ -44,6 +44,7 @@ from overround.views.catalogue import Catalogue
 from overround.views.changes import BestOddsChange, Changes, FillChange, FillStage, OrderChange
 from overround.views.fills import Fills
 from overround.views.orders import Orders
+from overround.views.volumes import Volumes
 
 
 class Views:
@@ -56,6 +57,7 @@ class Views:
         self.orders = Orders()
         self.best_odds = BestOdds()
         self.fills = Fills()
+        self.volumes = Volumes()
         self.fill_hashes: set[FillHash] = set()  # of every fill ever admitted (spec/decisions.md D5)
         self.requests = ReplayMemory()  # signed cancels already obeyed (spec/decisions.md C5)
         self.seq = 0
@@ -197,6 +199,7 @@ class Views:
     def _on_matched(self, record: Record, event: FillMatched) -> None:
         del record
         self.fills.match(event.fill)
+        self.volumes.add(event.fill)
         self._changes.fills.append(FillChange(event.fill, FillStage.MATCHED))
 
     def _on_confirmed(self, record: Record, event: FillConfirmed) -> None:
@@ -208,7 +211,9 @@ class Views:
 
     def _on_failed(self, record: Record, event: FillFailed) -> None:
         del record
-        self._changes.fills.append(FillChange(self.fills.fail(event.fill_hash), FillStage.FAILED))
+        fill = self.fills.fail(event.fill_hash)
+        self.volumes.add(fill, -1)
+        self._changes.fills.append(FillChange(fill, FillStage.FAILED))
 
     def _on_reported(self, record: Record, event: MarketReported) -> None:
         del record

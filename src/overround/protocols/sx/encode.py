@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -13,10 +14,11 @@ from overround.engine.fill import MatchedFill, average_odds
 from overround.engine.order import Trigger
 from overround.engine.record import Record
 from overround.engine.rules import Rules
+from overround.engine.types import Address
 from overround.protocols import strict_json
 from overround.protocols.sx import wire
 from overround.protocols.sx.errors import ORDER_OK, ORDER_STATUSES
-from overround.protocols.sx.profile import EXPIRY, Profile
+from overround.protocols.sx.profile import EXPIRY, USDC_DECIMALS, Profile
 from overround.protocols.sx.reference import MARKET_TYPES, SPORTS
 from overround.protocols.sx.units import hash_text, iso_ms, unpack_salt
 from overround.signing.address import checksum_address
@@ -25,6 +27,7 @@ from overround.views.orders import OrderRow
 
 CHAIN_VERSION: Final = "SXR"
 OUTCOME_VOID_NAME: Final = "NO_CONTEST"
+NOMINAL_DECIMALS: Final = 18  # enough for every token
 _NO_ADDRESS: Final = "0x0000000000000000000000000000000000000000"
 
 
@@ -33,7 +36,7 @@ def success(data: Any) -> bytes:
     return strict_json.encode({"status": "success", "data": data})
 
 
-def metadata(profile: Profile, rules: Rules, *, total_volume: int) -> dict[str, Any]:
+def metadata(profile: Profile, rules: Rules, *, total_volume: Mapping[Address, int]) -> dict[str, Any]:
     """`GET /metadata` (5.1): exactly one chain id under `addresses`, clients take the first."""
     tokens = {checksum_address(token.address): token for token in rules.tokens}
     return {
@@ -43,7 +46,9 @@ def metadata(profile: Profile, rules: Rules, *, total_volume: int) -> dict[str, 
         "makerOrderMinimums": {text: str(token.maker_minimum) for text, token in tokens.items()},
         "takerMinimums": {text: str(token.taker_minimum) for text, token in tokens.items()},
         "addresses": {str(rules.chain_id): {"USDC": profile.usdc, "WSX": profile.wsx}},
-        "totalVolume": total_volume,
+        "totalVolume": number(
+            nominal(total_volume, {one.address: one.decimals for one in rules.tokens}), NOMINAL_DECIMALS
+        ),
         "domainVersion": profile.domain_version,
         "EIP712FillHasher": profile.fill_hasher,
         "TokenTransferProxy": profile.token_transfer_proxy,
@@ -51,6 +56,25 @@ def metadata(profile: Profile, rules: Rules, *, total_volume: int) -> dict[str, 
         "oddsLadderStepSize": rules.odds_ladder_step,
         "bettingEnabled": True,
     }
+
+
+def decimal_text(amount: int, decimals: int) -> str:
+    """Nominal units: no trailing zeros, but at least one digit after the point (5.14)."""
+    whole, fraction = divmod(amount, 10**decimals)
+    digits = f"{fraction:0{decimals}d}".rstrip("0") if decimals else ""
+    return f"{whole}.{digits or '0'}"
+
+
+def number(amount: int, decimals: int) -> msgspec.Raw:
+    """Nominal units as a JSON number, to the last digit."""
+    return msgspec.Raw(decimal_text(amount, decimals).removesuffix(".0").encode())
+
+
+def nominal(amounts: Mapping[Address, int], decimals: Mapping[Address, int]) -> int:
+    """Amounts of several tokens together, one for one, with `NOMINAL_DECIMALS`; a token given up counts as USDC."""
+    return sum(
+        amount * 10 ** (NOMINAL_DECIMALS - decimals.get(token, USDC_DECIMALS)) for token, amount in amounts.items()
+    )
 
 
 def placed(record: Record) -> dict[str, Any]:

@@ -271,3 +271,74 @@ class LiveScoreRow(LiveScore):
 
     createdAt: str
     updatedAt: str
+
+
+class Trade(msgspec.Struct):
+    """One side of one order's part of a fill (5.14)."""
+
+    _id: str
+    baseToken: str
+    bettor: str
+    stake: str
+    normalizedStake: str
+    odds: str
+    orderHash: str
+    marketHash: str
+    fillHash: str
+    maker: bool
+    betType: int
+    betTime: int | str
+    betTimeValue: msgspec.Raw
+    bettingOutcomeOne: bool
+    tradeStatus: str
+    settled: bool
+    settleValue: int
+    netReturn: str
+    valid: bool
+    affiliate: str
+    contractsVersion: str
+    chainVersion: str
+    fillOrderHash: str
+    fillOrderHashAttempts: list[str]
+    lastMineAttemptTime: str
+    createdAt: str
+    updatedAt: str
+    sportXeventId: str
+    marketHasRefunds: bool
+    status: str | UnsetType = UNSET  # on the channel only (6.6.3)
+    outcome: int | UnsetType = UNSET
+    settleDate: str | UnsetType = UNSET
+    settleTxHash: str | UnsetType = UNSET
+    settleNetReturnValue: str | UnsetType = UNSET
+
+
+class ConsolidatedTrade(msgspec.Struct):
+    """All that a bettor has in a fill (5.14)."""
+
+    baseToken: str
+    tradeStatus: str
+    bettor: str
+    totalStake: str
+    totalBetTimeValue: str
+    weightedAverageOdds: str
+    netReturn: str
+    netReturnBetTimeValue: msgspec.Raw
+    totalReturn: str
+    crosschainNetReturn: str
+    marketHash: str
+    marketType: int
+    maker: bool
+    settled: bool
+    fillHash: str
+    fillOrderHash: str
+    gameLabel: str
+    bettingOutcome: int
+    bettingOutcomeLabel: str
+    sportXeventId: str
+    gameTime: str
+    leagueLabel: str
+    sportId: int
+    betTime: int
+    chainVersion: str
+    marketHasRefunds: bool
+    outcome: int | UnsetType = UNSET
