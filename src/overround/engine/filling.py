@@ -167,6 +167,8 @@ def _named_takes(state: State, command: FillOrders) -> list[Take] | Rejection:
     assert state.rules is not None
     orders = [state.orders.get(order_hash) for order_hash in command.order_hashes]
     found = [one for one in orders if one is not None and one.state in (OrderState.OPEN, OrderState.HELD)]
+    if len(set(command.order_hashes)) < len(orders):
+        return Rejection.ORDERS_INVALID
     if len(found) < len(orders) or not orders or any(one.terms.maker == command.taker for one in found):
         return Rejection.ORDERS_INVALID
     if len({one.terms.market_hash for one in found}) > 1:
