@@ -24,6 +24,7 @@ SCHEMA_VERSION: Final = 1  # raised when rows are written differently: the file 
 CONFIRM: Final = 2  # what is added to `kind`: it is twice the state, and one more for a maker
 FAIL: Final = 4
 SETTLE: Final = 4
+CACHE_KB: Final = 64 * 1024  # the indexes of hashes are written all over: with 2 MB it took twice as long
 _COUNTED: Final = ("fills", "trades", "bets")
 
 # Amounts and odds are decimal text: they may be wider than 64 bits. `kind` is part of every index, so that filters by
@@ -121,6 +122,7 @@ class HistoryDatabase:
         execute("PRAGMA journal_mode = WAL")
         # What a power cut takes away is read from the journal again: no commit waits for the disk.
         execute("PRAGMA synchronous = NORMAL")
+        execute(f"PRAGMA cache_size = -{CACHE_KB}")
         (tables,) = execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if not tables:
             self.connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
