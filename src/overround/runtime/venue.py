@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from overround.engine.commands import AnyCommand
+from overround.engine.commands import AnyCommand, ResumeVenue
 from overround.engine.record import Record
 from overround.journal.journal import Journal
 from overround.journal.snapshots import SnapshotStore
@@ -22,9 +22,10 @@ from overround.journal.writer import JournalWriter
 from overround.realtime import Limits, Namespaces
 from overround.runtime.clock import VenueClock
 from overround.runtime.feed import hub_of
+from overround.runtime.fills import FillResults
 from overround.runtime.leadership import FolderLock, Leadership
 from overround.runtime.recovery import Recovered, recover
-from overround.runtime.sequencer import Decision, Sequencer
+from overround.runtime.sequencer import Decision, InboxFull, Sequencer
 from overround.runtime.snapshotter import Snapshotter, write_snapshot
 from overround.runtime.vigil import STALL_MS
 from overround.views.views import Views
@@ -62,7 +63,8 @@ class Venue:
         state = recovered.engine.state
         clock.adjust(state.clock_offset_ms, state.clock_frozen_at_ms)
         clock.go_on_from(recovered.time_ms)
-        self.listeners: list[Callable[[Record], None]] = []  # told of each record once views show it
+        self.fills = FillResults()
+        self.listeners: list[Callable[[Record], None]] = [self.fills.follow]  # told of each record once views show it
         self._writer = JournalWriter(journal)
         self.sequencer = Sequencer(
             recovered.engine,
@@ -134,6 +136,16 @@ class Venue:
     def submit(self, command: AnyCommand, command_id: str) -> asyncio.Future[Decision]:
         """Ask for a command: resolves to its durable record, or to the reason why nothing happened."""
         return self.sequencer.submit(command, command_id)
+
+    async def drop_held_fills(self, command_id: str) -> None:
+        """Before a stop: fills in their betting delay will not see its end, and whoever waits for one is told so.
+
+        They are dropped as a crash would drop them (D5), but in so many words: what is answered is durable.
+        """
+        self.fills.closed = True
+        if len(self.fills) or self._recovered.engine.state.fills.held:
+            with suppress(InboxFull):  # then they are cut off, and the next start drops their fills
+                await self.submit(ResumeVenue(grace_ms=0), command_id)
 
     async def stop(self) -> None:
         """Decide what was submitted, write a snapshot, give the folder back."""

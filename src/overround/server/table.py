@@ -13,6 +13,7 @@ from overround.server.operations import METRICS_TYPE, OperationsRoutes
 from overround.server.operator import OperatorRoutes
 from overround.server.routes import Parameter, Route
 from overround.server.sx import SxRoutes
+from overround.server.sx_fills import SxFillRoutes
 
 TEXT: Final = {"type": "string"}
 INTEGER: Final = {"type": "integer"}
@@ -43,6 +44,30 @@ _NEW_ORDER: Final = {
         "signature": TEXT,
     },
 }  # fmt: skip
+_FILL_BODY: Final = {
+    "type": "object",
+    "required": [
+        "market", "baseToken", "isTakerBettingOutcomeOne", "stakeWei", "desiredOdds", "oddsSlippage", "fillSalt",
+        "taker", "takerSig",
+    ],
+    "properties": {
+        "market": TEXT,
+        "marketHash": _HASH,
+        "baseToken": _ADDRESS,
+        "isTakerBettingOutcomeOne": BOOLEAN,
+        "stakeWei": _AMOUNT,
+        "desiredOdds": _AMOUNT,
+        "oddsSlippage": INTEGER,
+        "fillSalt": TEXT,
+        "taker": _ADDRESS,
+        "takerSig": TEXT,
+        "action": TEXT,
+        "betting": TEXT,
+        "stake": TEXT,
+        "worstOdds": TEXT,
+        "worstReturning": TEXT,
+    },
+}  # fmt: skip
 _PLACE_BODY: Final = {
     "type": "object",
     "required": ["orders"],
@@ -61,10 +86,20 @@ def _path(name: str, description: str) -> Parameter:
 def _body(wire: type[msgspec.Struct]) -> dict[str, Any]:
     """The JSON schema of a wire struct, references resolved: each body stands alone."""
     (schema,), components = msgspec.json.schema_components([wire])
-    name = schema["$ref"].rpartition("/")[2]
-    resolved = dict(components[name])
-    resolved.pop("title", None)
+    resolved: dict[str, Any] = _resolved(schema, components)
     return resolved
+
+
+def _resolved(schema: Any, components: dict[str, Any]) -> Any:
+    if isinstance(schema, list):
+        return [_resolved(one, components) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        found = dict(components[schema["$ref"].rpartition("/")[2]])
+        found.pop("title", None)
+        return _resolved(found, components)
+    return {key: _resolved(one, components) for key, one in schema.items()}
 
 
 def sx_routes(sx: SxRoutes) -> list[Route]:
@@ -94,6 +129,10 @@ def sx_routes(sx: SxRoutes) -> list[Route]:
         Route(
             "GET", "/fixture/status", sx.get_fixture_statuses, "Status of fixtures", "reference",
             parameters=(_query("sportXEventIds", TEXTS, "comma list", required=True),),
+        ),
+        Route(
+            "GET", "/live-scores", sx.get_live_scores, "Scores of fixtures", "reference",
+            parameters=(_query("sportXEventIds", TEXTS, "comma list of at most 50", required=True),),
         ),
         Route(
             "GET", "/markets/active", sx.get_active_markets, "Active markets, paged", "reference",
@@ -138,7 +177,7 @@ def sx_routes(sx: SxRoutes) -> list[Route]:
         ),
         Route(
             "POST", "/orders/new", sx.place_orders, "Post signed orders", "orders", auth="signature",
-            body=_PLACE_BODY,
+            body=_PLACE_BODY, statuses=(200, 400, 403),
         ),
         Route(
             "POST", "/orders/cancel/v2", sx.cancel_orders, cancel.format("orders by hash"), "orders",
@@ -159,11 +198,29 @@ def sx_routes(sx: SxRoutes) -> list[Route]:
     ]  # fmt: skip
 
 
+def fill_routes(fills: SxFillRoutes) -> list[Route]:
+    """The SX dialect's takers (`spec/sx.md` 5.11 to 5.13)."""
+    return [
+        Route(
+            "POST", "/orders/fill/v2", fills.fill, "Fill the best orders of a market; answered after the betting delay",
+            "orders", auth="taker", body=_FILL_BODY, statuses=(200, 400, 503),
+        ),
+        Route(
+            "POST", "/orders/fill", fills.fill_orders, "The legacy form: fill these orders, all or nothing", "orders",
+            auth="taker", body=_body(sx_wire.FillOrdersBody), statuses=(200, 400, 503),
+        ),
+        Route(
+            "POST", "/orders/approve", fills.approve, "An allowance, by permit", "orders", auth="owner",
+            body=_body(sx_wire.ApproveBody),
+        ),
+    ]  # fmt: skip
+
+
 def operator_routes(operator: OperatorRoutes, *, with_clock: bool) -> list[Route]:
     """The operator's routes; the clock moves in a sandbox only."""
     checked = (200, 400, 401, 404, 409)
     fixture, market = _path("id", "sportXeventId"), _path("hash", "market hash")
-    account = _path("address", "account address")
+    account, fill = _path("address", "account address"), _path("fillHash", "fill hash")
 
     def route(method: Any, path: str, handler: Any, summary: str, **more: Any) -> Route:
         return Route(method, path, handler, summary, "operator", auth="operator", statuses=checked, **more)
@@ -188,6 +245,26 @@ def operator_routes(operator: OperatorRoutes, *, with_clock: bool) -> list[Route
         route(
             "POST", "/admin/markets/{hash}/status", operator.set_market_status, "Open or close a market",
             parameters=(market,), body=_body(operator_wire.MarketStatusBody),
+        ),
+        route(
+            "POST", "/admin/markets/{hash}/settle", operator.report_market, "Report a market's outcome, once",
+            parameters=(market,), body=_body(operator_wire.SettleBody),
+        ),
+        route(
+            "PUT", "/admin/fixtures/{id}/live-score", operator.set_live_score, "Set a fixture's score",
+            parameters=(fixture,), body=_body(operator_wire.LiveScoreBody),
+        ),
+        route(
+            "POST", "/admin/fills/{fillHash}/confirm", operator.confirm_fill, "Confirm a pending fill",
+            parameters=(fill,),
+        ),
+        route(
+            "POST", "/admin/fills/{fillHash}/fail", operator.fail_fill, "Fail a pending fill", parameters=(fill,)
+        ),
+        route(
+            "POST", "/admin/accounts/{address}/restriction", operator.set_restriction,
+            "Forbid an account to post, or lift that", parameters=(account,),
+            body=_body(operator_wire.RestrictionBody),
         ),
         route(
             "PUT", "/admin/balances/{address}/{token}", operator.set_balance, "Set a wallet balance",

@@ -8,6 +8,7 @@ from overround.engine.catalogue import Fixture
 from overround.engine.rejections import Rejection
 from overround.engine.types import Address
 from overround.protocols.sx.errors import WireError
+from overround.protocols.sx.units import iso_ms
 from overround.signing.address import checksum_address
 from overround.views.views import Views
 
@@ -15,6 +16,9 @@ _STATUS_OF: Final = {
     Rejection.FIXTURE_UNKNOWN: (404, "NOT_FOUND"),
     Rejection.MARKET_UNKNOWN: (404, "NOT_FOUND"),
     Rejection.TOKEN_UNKNOWN: (404, "NOT_FOUND"),
+    Rejection.FILL_UNKNOWN: (404, "NOT_FOUND"),
+    Rejection.MARKET_REPORTED: (409, "MARKET_ALREADY_REPORTED"),
+    Rejection.FILL_DECIDED: (409, "FILL_ALREADY_DECIDED"),
     Rejection.FIXTURE_EXISTS: (409, "FIXTURE_EXISTS"),
     Rejection.MARKET_EXISTS: (409, "MARKET_EXISTS"),
     Rejection.FIXTURE_OVER: (409, "FIXTURE_OVER"),
@@ -42,6 +46,20 @@ def fixture(one: Fixture) -> dict[str, Any]:
         "liveEnabled": one.live_enabled,
         "statusFeed": one.status_feed,
     }
+
+
+def decided(fill_hash: bytes, is_confirmed: bool) -> dict[str, Any]:
+    """What became of a fill, as its trades show it."""
+    return {"fillHash": "0x" + fill_hash.hex(), "tradeStatus": "SUCCESS" if is_confirmed else "FAILED"}
+
+
+def _restriction(address: Address, views: Views) -> dict[str, Any]:
+    """Restricted for a while, or until an operator lifts it."""
+    until_ms = views.accounts.restricted_until_ms.get(address, 0)
+    if until_ms is None:
+        return {"restricted": True, "until": None}
+    is_restricted = views.time_ms < until_ms
+    return {"restricted": is_restricted, "until": iso_ms(until_ms) if is_restricted else None}
 
 
 def account(address: Address, views: Views) -> dict[str, Any]:
@@ -76,6 +94,6 @@ def account(address: Address, views: Views) -> dict[str, Any]:
             for token, markets in exposure.items()
         ],
         "heartbeat": None,
-        "restriction": {"restricted": False, "until": None},
+        "restriction": _restriction(address, views),
         "openOrders": {"sx": open_orders, "nado": 0},
     }

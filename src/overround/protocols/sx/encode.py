@@ -9,6 +9,7 @@ import msgspec
 from overround.engine import catalogue
 from overround.engine.commands import PlaceOrders
 from overround.engine.events import CancelRefused, OrderAccepted, OrderChanged, OrderRefused
+from overround.engine.fill import MatchedFill, average_odds
 from overround.engine.order import Trigger
 from overround.engine.record import Record
 from overround.engine.rules import Rules
@@ -37,7 +38,7 @@ def metadata(profile: Profile, rules: Rules, *, total_volume: int) -> dict[str, 
     tokens = {checksum_address(token.address): token for token in rules.tokens}
     return {
         "executorAddress": checksum_address(rules.executor),
-        "oracleFees": dict.fromkeys(tokens, "0"),
+        "oracleFees": dict.fromkeys(tokens, str(rules.fee)),
         "sportXAffiliate": {"address": _NO_ADDRESS, "amount": "0"},
         "makerOrderMinimums": {text: str(token.maker_minimum) for text, token in tokens.items()},
         "takerMinimums": {text: str(token.taker_minimum) for text, token in tokens.items()},
@@ -94,6 +95,16 @@ def cancelled(record: Record) -> dict[str, Any]:
     return data
 
 
+def filled(fill: MatchedFill) -> wire.FillAnswer:
+    """Both fills (5.12): what was matched, and the taker's average implied odds."""
+    return wire.FillAnswer(
+        fillHash=hash_text(fill.fill_hash),
+        isPartialFill=fill.taker_stake < fill.stake,
+        totalFilled=str(fill.taker_stake),
+        averageOdds=str(average_odds(fill.taker_stake, fill.pot)),
+    )
+
+
 def order_row(row: OrderRow, fixture_id: str, executor: str) -> wire.OrderRow:
     """A row of `GET /orders`."""
     terms = row.terms
@@ -141,8 +152,8 @@ def fixture(one: catalogue.Fixture) -> wire.Fixture:
     )
 
 
-def market(one: catalogue.Market, of: catalogue.Fixture) -> wire.Market:
-    """A market object (5.6)."""
+def market(one: catalogue.Market, of: catalogue.Fixture, score: catalogue.LiveScore | None = None) -> wire.Market:
+    """A market object (5.6); `score` is its fixture's, where there is one."""
     encoded = wire.Market(
         status="ACTIVE" if one.active else "INACTIVE",
         marketHash=hash_text(one.market_hash),
@@ -168,7 +179,41 @@ def market(one: catalogue.Market, of: catalogue.Fixture) -> wire.Market:
         encoded.mainLine = one.main_line
         if one.line is not None:
             encoded.line = msgspec.Raw(one.line.encode())
+    if one.outcome is not None:
+        encoded.outcome = one.outcome.value
+        encoded.reportedDate = one.reported_at_ms // 1000
+        if score is not None:
+            encoded.teamOneScore, encoded.teamTwoScore = score.team_one_score, score.team_two_score
     return encoded
+
+
+def live_score(one: catalogue.LiveScore, of: catalogue.Fixture) -> wire.LiveScore:
+    """What `fixtures:live_scores` carries (6.6.6)."""
+    return wire.LiveScore(**_live_score(one, of))
+
+
+def live_score_row(one: catalogue.LiveScore, of: catalogue.Fixture) -> wire.LiveScoreRow:
+    """A row of `GET /live-scores` (5.5)."""
+    return wire.LiveScoreRow(
+        **_live_score(one, of), createdAt=iso_ms(one.created_at_ms), updatedAt=iso_ms(one.updated_at_ms)
+    )
+
+
+def _live_score(one: catalogue.LiveScore, of: catalogue.Fixture) -> dict[str, Any]:
+    return {
+        "teamOneScore": one.team_one_score,
+        "teamTwoScore": one.team_two_score,
+        "sportXEventId": one.fixture_id,
+        "currentPeriod": one.current_period,
+        "periodTime": one.period_time,
+        "sportId": of.sport_id,
+        "leagueId": of.league_id,
+        "periods": [
+            wire.Period(period.label, period.is_finished, period.team_one_score, period.team_two_score)
+            for period in one.periods
+        ],
+        "extra": one.extra,
+    }
 
 
 def is_quarter_line(line: str | None) -> bool:
