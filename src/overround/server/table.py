@@ -20,6 +20,10 @@ INTEGER: Final = {"type": "integer"}
 BOOLEAN: Final = {"type": "boolean"}
 TEXTS: Final = {"type": "array", "items": TEXT}
 INTEGERS: Final = {"type": "array", "items": INTEGER}
+# A text is looked at, and whatever is none is ignored.
+ANYTHING: Final = {
+    "anyOf": [{"type": kind} for kind in ("string", "number", "integer", "boolean", "null", "array", "object")]
+}
 
 _ADDRESS: Final = {"type": "string", "pattern": "^0x[0-9a-fA-F]{40}$"}
 _HASH: Final = {"type": "string", "pattern": "^0x[0-9a-fA-F]{64}$"}
@@ -47,12 +51,12 @@ _NEW_ORDER: Final = {
 _FILL_BODY: Final = {
     "type": "object",
     "required": [
-        "market", "baseToken", "isTakerBettingOutcomeOne", "stakeWei", "desiredOdds", "oddsSlippage", "fillSalt",
+        "baseToken", "isTakerBettingOutcomeOne", "stakeWei", "desiredOdds", "oddsSlippage", "fillSalt",
         "taker", "takerSig",
     ],
     "properties": {
-        "market": TEXT,
-        "marketHash": _HASH,
+        "market": ANYTHING,
+        "marketHash": {"anyOf": [_HASH, {"type": "null"}]},
         "baseToken": _ADDRESS,
         "isTakerBettingOutcomeOne": BOOLEAN,
         "stakeWei": _AMOUNT,
@@ -61,11 +65,11 @@ _FILL_BODY: Final = {
         "fillSalt": TEXT,
         "taker": _ADDRESS,
         "takerSig": TEXT,
-        "action": TEXT,
-        "betting": TEXT,
-        "stake": TEXT,
-        "worstOdds": TEXT,
-        "worstReturning": TEXT,
+        "action": ANYTHING,
+        "betting": ANYTHING,
+        "stake": ANYTHING,
+        "worstOdds": ANYTHING,
+        "worstReturning": ANYTHING,
     },
 }  # fmt: skip
 _PLACE_BODY: Final = {

@@ -70,6 +70,8 @@ def fill(body: bytes, rules: Rules, domain: bytes) -> SignedFill:
     fill_salt = _word("fillSalt", wire.fillSalt)
     taker = _address("taker", wire.taker)
     signature = _signature("takerSig", wire.takerSig)
+    if wire.oddsSlippage is msgspec.UNSET:
+        raise bad_request("oddsSlippage is required")
     _refuse_proxy(wire.proxyTaker)
     token = _token(token_text, rules)
     if stake < token.taker_minimum:
