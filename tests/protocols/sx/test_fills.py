@@ -557,7 +557,7 @@ def slow(tmp_path: Path) -> Iterator[Hall]:
     """A venue of its own, with the delays of the specification, and a clock that stands."""
     with ServerProcess("--data-dir", str(tmp_path)) as server, server.client() as http:
         hall = Hall(http, server)
-        hall.operator.clock(freeze=True)
+        hall.operator.freeze_at_full_second()
         yield hall
         hall.http.close()
 
@@ -659,7 +659,9 @@ def test_fills_in_their_delay_are_in_flight(slow: Hall, aside: ThreadPoolExecuto
     slow.operator.clock(advanceMs=500)
 
 
-def test_the_same_fill_twice_at_once_is_answered_twice_and_filled_once(slow: Hall, aside: ThreadPoolExecutor) -> None:
+def test_a_fill_that_is_sent_again_during_its_delay_is_refused_and_the_first_one_answered(
+    slow: Hall, aside: ThreadPoolExecutor
+) -> None:
     market, maker, taker = slow.operator.market(), slow.account(), slow.account()
     order = slow.post(maker, market, total_bet_size=100 * USDC)
     body = signed_fill(taker, market)
@@ -699,6 +701,25 @@ def test_a_clean_stop_tells_whoever_waits_and_matches_nothing(slow: Hall, aside:
     assert row is not None
     assert row["pendingFillAmount"] == "0"
     slow.refused(body, "FILL_ALREADY_SUBMITTED")
+
+
+def test_a_crash_drops_what_is_in_its_delay_and_its_hash_stays_burnt(slow: Hall, aside: ThreadPoolExecutor) -> None:
+    market, maker, taker = slow.operator.market(), slow.account(), slow.account()
+    order = slow.post(maker, market)
+    body = signed_fill(taker, market)
+    answer = admitted(slow, body, aside)
+    slow.sandbox.kill()
+    with pytest.raises(httpx.TransportError):
+        answer.result(10)
+    _restart(slow)
+    slow.operator.clock(advanceMs=10_000)
+    row = slow.row(order)
+    assert row is not None
+    assert row["pendingFillAmount"] == "0"
+    slow.refused(body, "FILL_ALREADY_SUBMITTED")
+    answer = admitted(slow, signed_fill(taker, market), aside)  # nothing of it is in flight any more
+    slow.operator.clock(advanceMs=500)
+    data_of(answer.result(10))
 
 
 def test_a_matched_fill_settles_after_a_crash(slow: Hall, aside: ThreadPoolExecutor) -> None:
@@ -773,7 +794,7 @@ def test_delays_by_league_and_sport_are_changed_one_by_one(
     configured: Callable[..., Hall], aside: ThreadPoolExecutor
 ) -> None:
     hall = configured(betting_delays_by_league_ms='{"EPL": 100}', betting_delays_by_sport_ms='{"5": 200}')
-    hall.operator.clock(freeze=True)
+    hall.operator.freeze_at_full_second()
     for league, delay_ms in (("EPL", 100), ("La Liga", 6_000), ("Other", 200)):
         fixture = hall.operator.fixture(leagueLabel=league)
         market = hall.operator.market(fixture)
