@@ -42,7 +42,9 @@ class World:
         self.resting = signed_order(resting_maker, self.filled_market, total_bet_size=10**11)
         assert http.post("/orders/new", json={"orders": [self.resting]}).json()["data"]["inserted"] == 1
         self._spare_markets = [self.operator.market(self.fixture) for _ in range(SPARE_MARKETS)]
-        self.api_key: str = http.get("/sandbox").json()["accounts"][0]["apiKey"]
+        first = http.get("/sandbox").json()["accounts"][0]
+        self.api_key: str = first["apiKey"]
+        self.owner: str = first["address"]
 
     @property
     def unreported(self) -> str:
@@ -85,6 +87,8 @@ BODIES: dict[tuple[str, str], Callable[[World], Json]] = {
     ("POST", "/orders/fill/v2"): lambda world: signed_fill(world.taker, world.filled_market, stake=1_000_000),
     ("POST", "/orders/fill"): lambda world: signed_legacy_fill(world.taker, [world.resting], [1_000_000]),
     ("POST", "/orders/approve"): lambda _: signed_permit(new_account(), 1),
+    ("POST", "/user/heartbeat"): lambda _: {"interval": 3_600},
+    ("POST", "/heartbeat"): lambda world: {"requestor": world.owner, "timeoutSeconds": 3_600},
     ("POST", "/admin/fixtures"): _fixture,
     ("PATCH", "/admin/fixtures/{id}"): lambda _: {
         "gameTime": int(time.time()) + 86_400,
@@ -117,6 +121,9 @@ QUERIES: dict[str, Callable[[World], Json]] = {
     "/live-scores": lambda world: {"sportXEventIds": world.fixture},
     "/markets/find": lambda world: {"marketHashes": world.market},
     "/orders": lambda world: {"maker": address_of(world.maker)},
+    "/trades": lambda world: {"bettor": address_of(world.maker)},
+    "/trades/orders": lambda _: {"orderHashes": "0x" + "ab" * 32},
+    "/trades/portfolio/refunds": lambda world: {"bettor": address_of(world.maker)},
     "/orders/odds/best": lambda world: {"baseToken": MAINNET.usdc, "marketHashes": world.market},
 }
 
@@ -133,7 +140,11 @@ _PATH_VALUES_OF: dict[str, dict[str, Callable[[World], str]]] = {
 }
 
 # What acts without a body; it has tests of its own.
-ACTIONS = {("POST", "/admin/fills/{fillHash}/confirm"), ("POST", "/admin/fills/{fillHash}/fail")}
+ACTIONS = {
+    ("POST", "/admin/fills/{fillHash}/confirm"),
+    ("POST", "/admin/fills/{fillHash}/fail"),
+    ("POST", "/user/heartbeat/cancel"),
+}
 
 
 class Operation:

@@ -234,8 +234,8 @@ def sx_user_routes(user: SxUserRoutes) -> list[Route]:
             body=_body(sx_wire.HeartbeatBody),
         ),
         route(
-            "POST", "/user/heartbeat/cancel", user.cancel_heartbeat, "Stop the heartbeat; orders stay", 400,
-            body=_body(sx_wire.NoBody),
+            "POST", "/user/heartbeat/cancel", user.cancel_heartbeat,
+            "Stop the heartbeat; orders stay. Needs no body",
         ),
         route("GET", "/user/heartbeat", user.get_heartbeat, "The heartbeat, and when it fired last"),
         route("GET", "/user/exposure", user.get_exposure, "What open orders may cost, market by market"),

@@ -190,13 +190,9 @@ def test_repeated_dips_restrict_for_a_while_and_never_block_a_cancel(operator: O
     assert len(user.open()) == 2  # existing orders are not affected, nor are reads
     user.ping(3600)
     now_s = operator.clock(advanceMs=0) // 1000
-    for body in (
-        {"order_hashes": [order]},
-        {"event": "L1000001"},
-        {},
-    ):
-        scope = {"order_hashes": "v2", "event": "event"}.get(next(iter(body), ""), "all")
-        cancel = signed_cancel(user.account, timestamp=now_s, **body)  # type: ignore[arg-type]
+    named: dict[str, dict[str, Any]] = {"v2": {"order_hashes": [order]}, "event": {"event": "L1000001"}, "all": {}}
+    for scope, body in named.items():
+        cancel = signed_cancel(user.account, timestamp=now_s, **body)
         data_of(user.http.post(f"/orders/cancel/{scope}", json=cancel))
     assert user.open() == []
 
@@ -237,7 +233,8 @@ def test_an_operator_restricts_and_lifts_by_hand(operator: Operator, user: User)
 def test_a_restriction_is_an_operators_affair(http: httpx.Client, operator: Operator, user: User) -> None:
     path = f"/admin/accounts/{user.address}/restriction"
     assert_failure(http.post(path, json={"restricted": True}), 401, "UNAUTHORIZED")
-    for body in ({}, {"restricted": "yes"}, {"restricted": None}, [], 7):
+    bodies: tuple[Any, ...] = ({}, {"restricted": "yes"}, {"restricted": None}, [], 7)
+    for body in bodies:
         assert_bad_request(operator.call("POST", path, body))
     assert_bad_request(operator.call("POST", "/admin/accounts/nobody/restriction", {"restricted": True}), "address")
     assert restriction(operator, user) == {"restricted": False, "until": None}

@@ -108,10 +108,6 @@ class LegacyHeartbeatBody(msgspec.Struct):
     timeoutSeconds: int | str
 
 
-class NoBody(msgspec.Struct):
-    """An object of which no member matters."""
-
-
 class OrderRow(msgspec.Struct):
     """A row of `GET /orders` (5.7)."""
 
