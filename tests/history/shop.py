@@ -38,7 +38,7 @@ class Shop(Window):
             for token in (USDC, WSX):
                 self.fund(person, 10**9, token)
 
-    def fill(
+    def take(
         self,
         taker: Address = BOB,
         market: MarketHash = A,
@@ -64,14 +64,14 @@ class Shop(Window):
         self.tick()
         return fill_hash
 
-    def match(self, maker: Address = ALICE, taker: Address = BOB, market: MarketHash = A, **how: Any) -> FillHash:
+    def deal(self, maker: Address = ALICE, taker: Address = BOB, market: MarketHash = A, **how: Any) -> FillHash:
         """An order and a fill of it."""
         one, token = how.pop("one", True), how.pop("token", USDC)
         size, odds = how.pop("size", 1000), how.pop("odds", 50)
         self.rest(maker, market, size, one=one, token=token, odds=odds)
-        return self.fill(taker, market, one=not one, token=token, **how)
+        return self.take(taker, market, one=not one, token=token, **how)
 
-    def decide(self, fill_hash: FillHash, *, confirmed: bool = True) -> None:
+    def settle(self, fill_hash: FillHash, *, confirmed: bool = True) -> None:
         self.do(DecideFill(fill_hash=fill_hash, confirmed=confirmed))
 
     def report(self, market: MarketHash = A, outcome: Outcome = Outcome.ONE) -> None:
@@ -103,9 +103,9 @@ def random_shop(seed: int, steps: int) -> Shop:
             case 3 | 4 | 5:
                 stake = random.choice((1, 10, 99, 777, 5000))
                 one = random.random() < 0.5
-                pending.append(shop.fill(random.choice(PEOPLE), market, stake, one=one, token=token))
+                pending.append(shop.take(random.choice(PEOPLE), market, stake, one=one, token=token))
             case 6 if pending:
-                shop.decide(pending.pop(random.randrange(len(pending))), confirmed=random.random() < 0.8)
+                shop.settle(pending.pop(random.randrange(len(pending))), confirmed=random.random() < 0.8)
             case 7 if random.randrange(12) == 0:
                 shop.report(market, random.choice(list(Outcome)))
         if random.random() < 0.3:

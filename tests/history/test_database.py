@@ -145,14 +145,14 @@ def test_what_settled_trades_returned_is_what_the_wallets_were_paid(tmp_path: Pa
 
 def test_a_fill_that_is_confirmed_after_the_report_is_settled_with_it(tmp_path: Path) -> None:
     shop = Shop()
-    early, late, failed = shop.match(), shop.match(), shop.match(CAROL)
-    shop.decide(early)
+    early, late, failed = shop.deal(), shop.deal(), shop.deal(CAROL)
+    shop.settle(early)
     shop.wait(1)
     shop.report(A, Outcome.TWO)
     reported_ms = shop.now_ms
     shop.wait(1)
-    shop.decide(late)
-    shop.decide(failed, confirmed=False)
+    shop.settle(late)
+    shop.settle(failed, confirmed=False)
     with closing(written(tmp_path / "h.db", shop.records)) as database, reading_of(database) as reading:
         found = {(one.fill_hash, one.is_maker): one for one in all_trades(reading)}
     one, other = found[early, False], found[late, False]
@@ -167,7 +167,7 @@ def test_amounts_wider_than_64_bits_are_kept_to_the_last_unit(tmp_path: Path) ->
     shop = Shop()
     shop.fund(ALICE, 2**200)
     shop.fund(BOB, 2**200)
-    shop.match(size=2**180 + 1, stake=2**150 + 1)
+    shop.deal(size=2**180 + 1, stake=2**150 + 1)
     with closing(written(tmp_path / "h.db", shop.records)) as database, reading_of(database) as reading:
         assert [one.stake for one in all_trades(reading)] == [2**150 + 1, 2**150 + 1]
 

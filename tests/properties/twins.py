@@ -302,14 +302,14 @@ class Twins:
         for account, tokens in accounts.available.items():
             assert tokens == {token: available[account, token] for token in tokens}
         assert accounts.heartbeats == dict(self.engine.state.heartbeats)
-        for account in self.engine.state.accounts.values():
-            restriction = model.restrictions.get(account.address)
+        for known in self.engine.state.accounts.values():
+            restriction = model.restrictions.get(known.address)
             until_ms = restriction.until_ms if restriction else 0
-            assert accounts.restricted_until_ms.get(account.address, 0) == until_ms
-            assert accounts.last_firings.get(account.address) == account.last_firing
+            assert accounts.restricted_until_ms.get(known.address, 0) == until_ms
+            assert accounts.last_firings.get(known.address) == known.last_firing
             for token in TOKENS:
-                wanted = model.allowances.get((account.address, token.address), (0, 0))
-                assert accounts.permit_of(account.address, token.address) == wanted
+                wanted = model.allowances.get((known.address, token.address), (0, 0))
+                assert accounts.permit_of(known.address, token.address) == wanted
         for maker in MAKERS:
             digest, issued_at_ms = model.api_keys.get(maker, (b"", None))
             assert accounts.owner_of_key(digest) == (maker if digest else None)

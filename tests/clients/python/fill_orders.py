@@ -40,7 +40,8 @@ def fields(**types: str) -> list[dict[str, str]]:
 
 def sign(domain: dict[str, Any], types: dict[str, Any], message: dict[str, Any]) -> str:
     signed = Account.sign_typed_data(account.key, domain_data=domain, message_types=types, message_data=message)
-    return "0x" + signed.signature.hex().removeprefix("0x")
+    text: str = signed.signature.hex()
+    return "0x" + text.removeprefix("0x")
 
 
 def send(path: str, sent: dict[str, Any]) -> None:

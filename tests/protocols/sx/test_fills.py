@@ -264,7 +264,8 @@ def test_wallets_fill_in_the_market_text_differently(
     hall: Hall, market: str, maker: LocalAccount, taker: LocalAccount, shown: str | None, sent: Json
 ) -> None:
     hall.post(maker, market)
-    body = signed_fill(taker, market, shown=shown, **sent, **({"marketHash": market} if sent else {}))
+    members: Json = {**sent, **({"marketHash": market} if sent else {})}
+    body = signed_fill(taker, market, shown=shown, **members)
     data_of(hall.fill(body))
 
 

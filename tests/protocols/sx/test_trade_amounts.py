@@ -22,7 +22,7 @@ RETURNS = [one for one in VECTORS if one["kind"] == "netReturn-real"]
 @pytest.mark.parametrize("vector", RETURNS, ids=lambda one: one["published"])
 def test_net_returns_are_those_that_were_published(vector: dict[str, str]) -> None:
     shop = Shop()
-    shop.match()
+    shop.deal()
     change = FillChange(shop.changes.fills[0].fill, FillStage.MATCHED)
     some = next(trades_of(change.fill, progress_of(change, shop.records[-1])))
     trade = msgspec.structs.replace(some, stake=int(vector["stake"]), odds=int(vector["odds"]))

@@ -29,7 +29,7 @@ def outline(shop: Shop) -> list[tuple[str, str, bool]]:
 def test_matches_are_told_on_the_channel_of_trades_only_where_the_rules_say_so() -> None:
     quiet, talkative = Shop(), Shop(tells_pending_trades=True)
     for shop in (quiet, talkative):
-        shop.match()
+        shop.deal()
     assert outline(quiet) == [("recent_trades_consolidated", "PENDING", False)] * 2
     assert outline(talkative) == [
         *[("recent_trades", "PENDING", False)] * 2,
@@ -39,10 +39,10 @@ def test_matches_are_told_on_the_channel_of_trades_only_where_the_rules_say_so()
 
 def test_a_late_confirmation_is_told_before_the_settlement_it_brings() -> None:
     shop = Shop()
-    fill = shop.match()
+    fill = shop.deal()
     shop.report(A, Outcome.ONE)
     assert told(shop) == []  # nothing of it was confirmed yet
-    shop.decide(fill)
+    shop.settle(fill)
     assert outline(shop) == [
         *[("recent_trades", "SUCCESS", False)] * 2,
         *[("recent_trades_consolidated", "SUCCESS", False)] * 2,
@@ -56,7 +56,7 @@ def test_a_maker_with_two_orders_in_a_fill_has_two_trades_and_one_consolidated_o
     shop.rest(size=50)
     shop.rest(size=50)
     shop.rest(CAROL, size=50)
-    shop.decide(shop.fill(stake=150))
+    shop.settle(shop.take(stake=150))
     channels = [channel for channel, _ in told(shop)]
     assert channels == ["recent_trades"] * 6 + ["recent_trades_consolidated"] * 3
 
@@ -64,7 +64,7 @@ def test_a_maker_with_two_orders_in_a_fill_has_two_trades_and_one_consolidated_o
 @pytest.mark.row("TRD-06")
 def test_the_fee_is_taken_from_what_the_winner_gets_back() -> None:
     shop = Shop(fee=FEE)
-    shop.decide(shop.match(stake=100))
+    shop.settle(shop.deal(stake=100))
     shop.report(A, Outcome.ONE)
     taker, maker = (one for channel, one in told(shop) if channel == "recent_trades")
     assert (taker["settleNetReturnValue"], taker["netReturn"]) == ("0.0", "0.0002")

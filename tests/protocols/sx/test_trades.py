@@ -379,7 +379,8 @@ def test_a_malformed_query_of_consolidated_trades(http: httpx.Client, query: dic
 @pytest.mark.row("TRD-04")
 def test_there_are_no_refunds(http: httpx.Client) -> None:
     path = "/trades/portfolio/refunds"
-    query = {"bettor": checksum_address(TAKER), "page": 2, "perPage": 500, "sortAsc": "true", "maker": "false"}
+    bettor = checksum_address(TAKER)
+    query: dict[str, str | int] = {"bettor": bettor, "page": 2, "perPage": 500, "sortAsc": "true", "maker": "false"}
     assert data_of(http.get(path, params=query)) == {"results": [], "count": 0}
     assert_bad_request(http.get(path), "bettor is required")
     assert_bad_request(http.get(path, params={**query, "perPage": 501}), "perPage")
