@@ -16,7 +16,7 @@ BIN    := $(VENV)/bin
 PORT   ?= 8080
 HOST   ?= 127.0.0.1
 
-.PHONY: help setup run test check fmt lock bench kill model reconnects torn clean
+.PHONY: help setup run test check fmt lock bench kill model reconnects heartbeats torn clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -78,6 +78,10 @@ model: setup ## the engine against its slow twin for STEPS random steps
 RECONNECTS ?= 3000
 reconnects: setup ## real clients through RECONNECTS forced reconnects under load; no gap, no duplicate
 	OVERROUND_RECONNECTS=$(RECONNECTS) $(BIN)/python -m pytest tests/reconnects/test_reconnects.py -s -n 0 --timeout=0
+
+TROUBLES ?= 400
+heartbeats: setup ## pings against a server in TROUBLES troubles (clock, stalls, kill -9); none fires falsely, none fails
+	OVERROUND_HEARTBEATS=$(TROUBLES) $(BIN)/python -m pytest tests/heartbeats -s -n 0 --timeout=0
 
 torn: setup ## cut and flip every byte of journals and snapshots; only exact prefixes may come back
 	LONG=1 $(BIN)/python -m pytest tests/journal -n 0 --timeout=1800

@@ -5,7 +5,16 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 
-from benchmarks import cancel_under_attack, connections, engine, fan_out, gateway_cancel, post_to_push, signed_cancel
+from benchmarks import (
+    cancel_under_attack,
+    connections,
+    engine,
+    fan_out,
+    gateway_cancel,
+    heartbeat,
+    post_to_push,
+    signed_cancel,
+)
 from benchmarks.harness import BenchmarkError, Figure, Settings
 
 BENCHMARKS: dict[str, Callable[[Settings], Iterable[Figure]]] = {
@@ -16,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[Settings], Iterable[Figure]]] = {
     "fan-out": fan_out.run,
     "post-to-push": post_to_push.run,
     "connections": connections.run,
+    "heartbeat": heartbeat.run,
 }
 
 

@@ -10,7 +10,7 @@ import os
 import tomllib
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal, cast
+from typing import Annotated, Any, ClassVar, Final, Literal, cast
 
 import msgspec
 from pydantic import (
@@ -40,6 +40,8 @@ from overround.signing.address import AddressError, checksum_address, parse_addr
 
 TOKEN_SECRET_BYTES_MIN: Final = 32
 ADMIN_TOKEN_LENGTH_MIN: Final = 16
+_DELAY_MAX_MS: Final = 3_600_000
+_DelayMs = Annotated[int, Field(ge=0, le=_DELAY_MAX_MS)]
 SANDBOX_ADMIN_TOKEN: Final = "sandbox-admin"
 SANDBOX_TOKEN_SECRET: Final = "sandbox-token-secret-that-everybody-knows"
 
@@ -88,6 +90,7 @@ class LimitsConfig(_Section):
     )
     posts_per_min: int = Field(5_500, ge=0, description="POST /orders/... but cancels; 0, here and below: no limit")
     cancels_per_min: int = Field(10_000, ge=0, description="POST /orders/cancel/..., which count nowhere else")
+    heartbeats_per_min: int = Field(500, ge=0, description="/user/heartbeat... and /heartbeat, likewise")
     order_reads_per_min: int = Field(5_500, ge=0, description="GET /orders and /orders/...")
     trade_reads_per_min: int = Field(200, ge=0, description="GET /trades and /trades/...")
     others_per_min: int = Field(500, ge=0, description="everything else")
@@ -147,8 +150,33 @@ class SxConfig(_Section):
     cancel_timestamp_future_max_s: int = Field(
         60, ge=0, description="how far ahead a timestamp may be; both 0: any timestamp"
     )
+    betting_delay_ms: int = Field(500, ge=0, le=_DELAY_MAX_MS, description="how long a fill waits before the match")
+    betting_delay_in_play_ms: int = Field(
+        8_000, ge=0, le=_DELAY_MAX_MS, description="... while it is on, where neither its league nor sport says else"
+    )
+    betting_delays_by_sport_ms: dict[int, _DelayMs] = Field({}, description="changes to the delays in play by sport id")
+    betting_delays_by_league_ms: dict[str, _DelayMs] = Field(
+        {}, description="changes to the delays in play by league label, which beat those by sport"
+    )
+    fills_in_flight_max: int = Field(10, ge=1, description="fills of one taker, from acceptance to confirmation")
+    settlement: Literal["instant", "delayed", "manual"] = Field(
+        "delayed", description="when a matched fill is confirmed; manual: when the operator says so"
+    )
+    settlement_delay_ms: int = Field(500, ge=0, le=_DELAY_MAX_MS, description="... delayed: so long after its match")
+    fee_bps: int = Field(0, ge=0, le=10_000, description="fee on a winner's profit, in hundredths of a percent")
+    exposure_policy: Literal["suspend", "cancel"] = Field(
+        "suspend", description="what becomes of orders that their maker's balance no longer covers"
+    )
+    restriction_dips: int = Field(
+        5, ge=0, description="so many falls of a balance below its exposure restrict the account; 0: never"
+    )
+    restriction_window_s: int = Field(600, ge=1, description="... within this time")
+    restriction_merge_ms: int = Field(1_000, ge=0, description="... those that follow each other faster count once")
+    restriction_duration_s: int = Field(900, ge=1, description="how long a restricted account may not post")
+    require_approval: bool = Field(False, description="orders and fills need an allowance (`POST /orders/approve`)")
     lenient_addresses: bool = Field(False, description="filters match addresses in any letter case")
     orders_rows_max: int = Field(20_000, ge=1, description="rows of GET /orders without paging")
+    pending_trades: bool = Field(False, description="recent_trades tells matches before they are confirmed")
 
     @field_validator("usdc", "wsx", "executor", "fill_hasher", "token_transfer_proxy")
     @classmethod

@@ -103,7 +103,15 @@ def test_show_gives_machines_everything(folder: Path) -> None:
             "token": "0x" + "54" * 20,
             "amount": 10**30,  # exact, however wide
         },
-        "events": [{"event": "BalanceChanged", "account": "0x" + "41" * 20, "token": "0x" + "54" * 20, "amount": 10**30}],
+        "events": [
+            {
+                "event": "BalanceChanged",
+                "account": "0x" + "41" * 20,
+                "token": "0x" + "54" * 20,
+                "balance": 10**30,
+                "available": 10**30,
+            }
+        ],
     }
 
 

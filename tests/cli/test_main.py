@@ -20,6 +20,7 @@ from tests.cli.runner import Outcome
 from overround import __version__
 from overround.cli.main import app
 from overround.config import SANDBOX_ADMIN_TOKEN, SANDBOX_TOKEN_SECRET
+from overround.history.database import FILE_NAME as HISTORY
 from overround.journal.sqlite import FILE_NAME
 from overround.signing.address import checksum_address
 from overround.testing.accounts import ALICE
@@ -142,7 +143,7 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals, tmp_path: Path) -> Non
         os.kill(pid, number)
         assert server.wait() == 0
         assert "Traceback" not in server.log
-    assert sorted(path.name for path in tmp_path.iterdir()) == [FILE_NAME, "lock", "snapshots"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [HISTORY, FILE_NAME, "lock", "snapshots"]
     with pytest.raises(ProcessLookupError):
         os.killpg(pid, 0)  # nobody is left in its session
 

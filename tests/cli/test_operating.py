@@ -8,6 +8,7 @@ import shlex
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -143,7 +144,9 @@ def test_the_data_folder_holds_what_is_listed(tmp_path: Path) -> None:
         assert server.stop() == 0
     with ServerProcess(*data_dir_arguments(tmp_path)) as server:
         assert (tmp_path / "lock").read_text() == f"{server.pid}\n"
-        assert {path.name for path in tmp_path.iterdir()} == listed
+        deadline = monotonic() + 30
+        while {path.name for path in tmp_path.iterdir()} != listed:  # the history comes after the answers
+            assert monotonic() < deadline, sorted(path.name for path in tmp_path.iterdir())
 
 
 # ---- metrics -------------------------------------------------------------------------------------------------------

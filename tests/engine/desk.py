@@ -22,7 +22,11 @@ from overround.engine.commands import (
     ConfigureVenue,
     CreateFixture,
     CreateMarket,
+    DecideFill,
+    FillMarket,
+    FillOrders,
     NewOrder,
+    PingHeartbeat,
     PlaceOrders,
     SetBalance,
     Tick,
@@ -33,8 +37,8 @@ from overround.engine.order import Order, OrderState
 from overround.engine.rejections import Rejection
 from overround.engine.rules import Rules, Token
 from overround.engine.snapshot import dump, load
-from overround.engine.types import Address, FixtureId, MarketHash, OrderHash, Side
-from overround.testing.model import Answer, answer_of
+from overround.engine.types import Address, FillHash, FixtureId, MarketHash, OrderHash, Side
+from overround.testing.answers import Answer, answer_of
 
 
 def number(size: int, *parts: object) -> bytes:
@@ -97,6 +101,8 @@ class Desk:
     def __init__(self, *, furnished: bool = True, rules: Rules = RULES) -> None:
         self.engine = Engine()
         self.now_ms = START_MS
+        self.last = Answer()  # of the last fill
+        self.outcome: Outcome = []  # of the last command
         self._salts = count(1)
         self.do(ConfigureVenue(rules=rules))
         if furnished:
@@ -136,13 +142,16 @@ class Desk:
 
     def tick(self) -> Answer:
         """Fire what is due, if anything is."""
-        due_ms = self.engine.next_deadline_ms()
-        if due_ms is None or due_ms > self.now_ms:
-            return Answer()
-        return answer_of(self._execute(Tick()))
+        events: list[AnyEvent] = []
+        while (due_ms := self.engine.next_deadline_ms()) is not None and due_ms <= self.now_ms:
+            outcome = self._execute(Tick())
+            assert not isinstance(outcome, Rejection)
+            events += outcome
+        return answer_of(events)
 
     def _execute(self, command: AnyCommand) -> Outcome:
-        return self.engine.execute(command, self.now_ms)
+        self.outcome = self.engine.execute(command, self.now_ms)
+        return self.outcome
 
     def wait(self, seconds: float) -> Answer:
         """Let time pass, then fire what is due."""
@@ -215,6 +224,60 @@ class Desk:
         timestamp_s = self.now_ms // 1000 - age_s
         return timestamp_s, number(32, said, timestamp_s, next(self._salts) if salt is None else salt)
 
+    # ---- fills ----------------------------------------------------------------------------------------------------
+
+    def fill(
+        self,
+        taker: Address = CAROL,
+        market_hash: MarketHash = A,
+        stake: int = 10,
+        *,
+        odds: float = 50,
+        slippage: int = 0,
+        one: bool = False,
+        token: Token = USDC,
+    ) -> FillMarket:
+        """A fresh fill; `odds` are the taker's."""
+        return FillMarket(
+            taker=taker,
+            fill_hash=FillHash(number(32, "fill", next(self._salts))),
+            market_hash=market_hash,
+            base_token=token.address,
+            is_taker_betting_outcome_one=one,
+            stake=stake,
+            desired_odds=round(odds * 1000) * PERCENT // 1000,
+            odds_slippage=slippage,
+        )
+
+    def fill_named(self, *parts: tuple[NewOrder, int], taker: Address = CAROL) -> FillOrders:
+        """A fresh fill of the legacy form: so much of the maker's money of each order."""
+        return FillOrders(
+            taker=taker,
+            fill_hash=FillHash(number(32, "fill", next(self._salts))),
+            order_hashes=tuple(order.order_hash for order, _ in parts),
+            maker_amounts=tuple(amount for _, amount in parts),
+        )
+
+    def match(self, *arguments: object, **options: object) -> FillMarket:
+        """A fill that must be matched: it stands pending when its delay is over."""
+        command = self.fill(*arguments, **options)  # type: ignore[arg-type]
+        assert self.do(command).refused is None
+        assert self.came_to(command) == ["matched"], self.last
+        return command
+
+    def came_to(self, command: FillMarket | FillOrders) -> list[str]:
+        """Wait for the end of a fill's betting delay; what happened then."""
+        held = self.engine.state.fills.held[command.fill_hash]
+        self.last = self.wait((held.due_ms - self.now_ms) / 1000)
+        return [step.word for step in self.last.fills[command.fill_hash]]
+
+    def decide(self, fill: FillMarket | FillOrders, *, confirmed: bool) -> Answer:
+        """The operator settles a fill."""
+        return self.do(DecideFill(fill_hash=fill.fill_hash, confirmed=confirmed))
+
+    def ping(self, account: Address = ALICE, interval_s: int = 30) -> Answer:
+        return self.do(PingHeartbeat(account=account, interval_s=interval_s))
+
     # ---- what stands ----------------------------------------------------------------------------------------------
 
     def resting(self, maker: Address | None = None) -> list[OrderHash]:
@@ -239,6 +302,23 @@ class Desk:
 
     def fixture(self, fixture_id: str = MATCH) -> Fixture:
         return self.engine.state.fixtures[FixtureId(fixture_id)]
+
+    def state_of(self, order: NewOrder) -> OrderState | None:
+        """Where an order is in its life; None once it is forgotten."""
+        state = self.engine.state
+        found = state.orders.get(order.order_hash) or state.lingering.get(order.order_hash)
+        return found.state if found else None
+
+    def amounts(self, order: NewOrder) -> tuple[int, int]:
+        """What is filled of an order, and what is pending."""
+        found = self.engine.state.find_order(order.order_hash)
+        return found.fill_amount, found.pending_fill_amount
+
+    def balance(self, account: Address, token: Token = USDC) -> int:
+        return self.engine.state.accounts[account].balances.get(token.address, 0)
+
+    def available(self, account: Address, token: Token = USDC) -> int:
+        return self.engine.state.accounts[account].available(token.address)
 
     def reload(self) -> None:
         """Forget everything but a snapshot."""

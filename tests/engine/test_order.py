@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.engine.desk import Desk
 
 from overround.engine.events import OrderChanged
+from overround.engine.fill import average_odds
 from overround.engine.order import (
     FINAL,
     TRANSITIONS,
@@ -34,6 +35,7 @@ OFF_THE_BOOK = "it is not on the book, nobody can be matched with it"
 NEVER_SUSPENDED = "only a suspended order is restored"
 STAYS = "a confirmation leaves the state as it is, even the last one (spec/sx.md 7.1)"
 OVER = "its life is over"
+NOT_HELD = "only an order that is held stays what it is because nothing worth matching came free"
 NOTHING_PENDS = "it is filled: nothing pends, nothing is left"
 
 IMPOSSIBLE: dict[tuple[OrderState, Trigger], str] = {
@@ -45,6 +47,8 @@ IMPOSSIBLE: dict[tuple[OrderState, Trigger], str] = {
     (SUSPENDED, Trigger.EXHAUST): OFF_THE_BOOK,
     (SUSPENDED, Trigger.COMPLETE): STAYS,
     (SUSPENDED, Trigger.SUSPEND): "it is suspended already",
+    (SUSPENDED, Trigger.UNCOVERED): "it offers nothing that would have to be covered",
+    **{(state, Trigger.FAIL_EXHAUSTED): NOT_HELD for state in (OPEN, SUSPENDED, CANCELLED, EXPIRED)},
     **{
         (state, trigger): reason
         for state in (CANCELLED, EXPIRED)
@@ -53,6 +57,8 @@ IMPOSSIBLE: dict[tuple[OrderState, Trigger], str] = {
             Trigger.EXHAUST: OFF_THE_BOOK,
             Trigger.COMPLETE: STAYS,
             Trigger.SUSPEND: OVER,
+            Trigger.UNCOVERED: OVER,
+            Trigger.HEARTBEAT: OVER,
             Trigger.RESTORE: OVER,
             Trigger.CANCEL: OVER,
             Trigger.EXPIRE: OVER,
@@ -91,7 +97,9 @@ def test_the_book_is_entered_from_a_held_or_a_suspended_order_only() -> None:
     assert entries == {(HELD, Trigger.FAIL), (SUSPENDED, Trigger.RESTORE)}
 
 
-@pytest.mark.parametrize("trigger", [Trigger.CANCEL, Trigger.EXPIRE, Trigger.MATCH_START, Trigger.MARKET_CLOSE])
+@pytest.mark.parametrize(
+    "trigger", [Trigger.CANCEL, Trigger.HEARTBEAT, Trigger.EXPIRE, Trigger.MATCH_START, Trigger.MARKET_CLOSE]
+)
 @pytest.mark.parametrize("state", [OPEN, HELD, SUSPENDED])
 def test_whatever_lives_can_be_ended(state: OrderState, trigger: Trigger) -> None:
     assert TRANSITIONS[state, trigger] is (EXPIRED if trigger is Trigger.EXPIRE else CANCELLED)
@@ -115,16 +123,16 @@ def test_an_order_knows_what_is_left_of_it_and_whose_side_it_is_on(desk: Desk) -
 
 # ---- arithmetic ----------------------------------------------------------------------------------------------------
 
-# What the 26 vectors are about, and what of it the engine decides today.
+# What the 26 vectors are about, and what of it the engine decides.
 COVERED = {
     "capacity": "taker space, maker amount, tolerance",
     "leg": "maker amount against a taker's stake",
-    "multi": "the legs; the average odds of the whole wait for fills",
+    "multi": "the legs and the average odds of the whole",
+    "average-real": "weighted average odds, rounded half up",
+    "slippage": "in `test_matching.py`: the price rule (spec/decisions.md D3)",
 }
 WAITING = {
-    "average-real": "waits for fills: weighted average odds, rounded half up",
-    "slippage": "waits for fills: the price rule (spec/decisions.md D3)",
-    "netReturn-real": "waits for settlement: the net return of a trade record",
+    "netReturn-real": "is what trade records show (`protocols/sx/`)",
     "ladder": "is decided before the engine, where orders are decoded (`protocols/sx/decode.py`)",
 }
 
@@ -176,6 +184,14 @@ def test_a_stake_spread_over_several_orders_takes_each_to_its_space(vector: dict
         left -= stake
     assert int(vector["stakeWei"]) - left == int(vector["totalFilled"])
     assert sum(pots) == int(vector["totalReturn"])
+    assert average_odds(int(vector["totalFilled"]), sum(pots)) == int(vector["averageOdds"])
+
+
+@pytest.mark.row("FILL-08", "UNIT-05")
+@pytest.mark.parametrize("vector", vectors("average-real"))
+def test_average_odds_are_rounded_half_up(vector: dict[str, Any]) -> None:
+    found = average_odds(int(vector["totalStake"]), int(vector["totalReturn"]))
+    assert found == int(vector["weightedAverageOdds"]) == int(vector["published"])
 
 
 AMOUNTS = st.integers(1, 2**256 - 1)

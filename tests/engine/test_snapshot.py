@@ -6,15 +6,16 @@ from random import Random
 
 import msgspec
 import pytest
-from tests.engine.desk import ALICE, RULES, START_MS, USDC, WSX, A, Desk, hashes, number
+from tests.engine.desk import ALICE, BOB, RULES, START_MS, USDC, WSX, A, Desk, hashes, number
 from tests.properties.traffic import STEPS_MS, Traffic
 
 from overround.engine import invariants, snapshot
-from overround.engine.commands import AdjustClock, ConfigureVenue, IssueApiKey, Tick
+from overround.engine.commands import AdjustClock, ConfigureVenue, IssueApiKey, ReportMarket, SetRestriction, Tick
 from overround.engine.engine import Engine
-from overround.engine.order import OrderState
+from overround.engine.order import OrderState, Trigger
 from overround.engine.snapshot import AnySection, ClosedSection, OrderSection, ReplaySection, dump, load
 from overround.engine.state import State
+from overround.engine.types import Outcome
 
 
 def through_json(state: State) -> State:
@@ -94,23 +95,52 @@ def test_orders_keep_their_place_in_the_book_and_their_history(desk: Desk) -> No
     assert [one.accepted_at_ms for one in desk.engine.state.orders.values()] == [START_MS] * 4
 
 
-@pytest.mark.parametrize("state", [OrderState.HELD, OrderState.SUSPENDED])
-def test_orders_that_are_alive_but_not_on_the_book_stay_so(desk: Desk, state: OrderState) -> None:
-    order = desk.order()
-    image = snapshot.OrderImage(order, 1, 1, START_MS, START_MS + 5, state, 2, 3)
-    sections = [*dump(desk.engine.state), OrderSection([image])]
-    loaded = load(sections)
-    (kept,) = loaded.orders.values()
-    assert (kept.state, kept.fill_amount, kept.pending_fill_amount) == (state, 2, 3)
-    assert len(loaded.books[A][USDC.address]) == 0
-    assert loaded.accounts[ALICE].exposure(USDC.address, A) == 0
-    invariants.check(_counted(loaded))
-    assert Engine(load(dump(loaded))).digest() == Engine(loaded).digest()
+@pytest.mark.row("LIFE-06")
+@pytest.mark.parametrize("state", [OrderState.HELD, OrderState.SUSPENDED, OrderState.CANCELLED])
+def test_orders_that_are_not_on_the_book_but_not_done_either_stay_so(desk: Desk, state: OrderState) -> None:
+    """Held by a fill; suspended with a fill pending; cancelled with a fill that still settles."""
+    order = desk.rest(size=20)
+    fill = desk.match(BOB, stake=20 if state is OrderState.HELD else 5)
+    if state is OrderState.SUSPENDED:
+        desk.fund(ALICE, 10)
+    if state is OrderState.CANCELLED:
+        desk.do(desk.cancel_all(ALICE))
+    for _ in range(2):
+        assert desk.state_of(order) is state
+        assert desk.amounts(order) == (0, 20 if state is OrderState.HELD else 5)
+        assert len(desk.engine.state.books[A][USDC.address]) == 0
+        assert desk.exposure(ALICE) == 0
+        assert desk.available(BOB) == 100 - (20 if state is OrderState.HELD else 5)
+        invariants.check(desk.engine.state)
+        desk.reload()
+    answer = desk.wait(0.5)
+    assert [step.word for step in answer.fills[fill.fill_hash]] == ["confirmed"]
+    assert answer.states == {order.order_hash: OrderState.FILLED if state is OrderState.HELD else state}
 
 
-def _counted(state: State) -> State:
-    state.order_count = len(state.orders)
-    return state
+@pytest.mark.row("LIFE-06", "HB-10")
+def test_what_waits_goes_on_waiting(desk: Desk) -> None:
+    """A fill in its delay, a pending one, a confirmed one, a heartbeat, a remembered cancel, a restriction."""
+    orders = [desk.rest(size=10) for _ in range(3)]
+    confirmed = desk.match(BOB, stake=10)
+    desk.wait(1)
+    desk.ping(ALICE, 30)
+    desk.match(BOB, stake=10)
+    desk.do(desk.cancel(ALICE, orders[1]))
+    desk.do(SetRestriction(account=BOB, restricted=True))
+    desk.do(desk.fill(BOB, stake=5))
+    before = desk.engine
+    desk.reload()
+    after = desk.engine
+    assert after.next_deadline_ms() == before.next_deadline_ms()
+    assert after.state.orders[orders[1].order_hash].doom is Trigger.CANCEL
+    for seconds in (0.5, 0.5, 30):
+        desk.now_ms += round(seconds * 1000)
+        assert after.execute(Tick(), desk.now_ms) == before.execute(Tick(), desk.now_ms)
+        assert after.digest() == before.digest()
+    report = ReportMarket(market_hash=A, outcome=Outcome.ONE)
+    assert after.execute(report, desk.now_ms) == before.execute(report, desk.now_ms)
+    assert confirmed.fill_hash in after.state.burnt
 
 
 def test_orders_in_a_token_that_the_rules_have_dropped_are_loaded(desk: Desk) -> None:

@@ -113,7 +113,12 @@ def test_wide_numbers_bytes_and_text_come_back_exactly(journal: Journal) -> None
     amount = 2**256 - 1
     command = SetBalance(account=MAKERS[0], token=TOKEN, amount=amount)
     record = Record(
-        1, START_MS, 1, 'id "\u00e9\U0001f3c0\x00', command, [BalanceChanged(account=MAKERS[0], token=TOKEN, amount=amount)]
+        1,
+        START_MS,
+        1,
+        'id "\u00e9\U0001f3c0\x00',
+        command,
+        [BalanceChanged(account=MAKERS[0], token=TOKEN, balance=amount, available=amount)],
     )
     journal.append([record])
     assert list(journal.read(0)) == [record]

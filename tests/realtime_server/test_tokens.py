@@ -28,6 +28,12 @@ class Hand:
     def adjust(self, offset_ms: int, frozen_at_ms: int | None) -> None:
         raise AssertionError
 
+    def take_jump_ms(self) -> int:
+        raise AssertionError
+
+    def go_on_from(self, time_ms: int) -> None:
+        raise AssertionError
+
 
 class Office:
     """Issues keys and tokens, and looks at tokens."""

@@ -49,6 +49,10 @@ class HandClock:
         """As the venue's clock does, from the time of this clock's making."""
         self.time_ms = START_MS + 1_000 + offset_ms if frozen_at_ms is None else frozen_at_ms
 
+    def go_on_from(self, time_ms: int) -> None:
+        """Be no earlier than this."""
+        self.time_ms = max(self.time_ms, time_ms)
+
 
 class RunningClock(HandClock):
     """Runs as the machine's does, from where it was set."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from overround.runtime.clock import MachineTime
-
 MS = 1_000_000
 
 
@@ -29,14 +27,3 @@ class HandTime:
     def set_wall(self, step_ms: float) -> None:
         """Somebody sets the wall clock, by so much; or the machine slept for so long."""
         self._wall_ns += int(step_ms * MS)
-
-
-class ShiftedTime(MachineTime):
-    """The machine's clocks, the wall clock shifted by `shift_ms`, which may be changed at any moment."""
-
-    def __init__(self) -> None:
-        self.shift_ms = 0
-
-    def wall_ns(self) -> int:  # type: ignore[override]
-        """Unix time, shifted."""
-        return MachineTime.wall_ns() + self.shift_ms * MS

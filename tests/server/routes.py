@@ -8,14 +8,21 @@ from itertools import count
 from typing import Any
 
 import httpx
-from tests.protocols.operating import BEARER, MAINNET, Operator, address_of
+from tests.protocols.operating import BEARER, MAINNET, Operator, address_of, new_account
 
 from overround.signing.account import LocalAccount
 from overround.testing.accounts import ALICE
-from overround.testing.sx import signed_cancel, signed_order
+from overround.testing.sx import (
+    signed_cancel,
+    signed_fill,
+    signed_legacy_fill,
+    signed_order,
+    signed_permit,
+)
 
 Json = dict[str, Any]
 _numbers = count(1)
+SPARE_MARKETS = 12
 
 
 class World:
@@ -27,7 +34,23 @@ class World:
         self.maker = maker
         self.fixture = self.operator.fixture()
         self.market = self.operator.market(self.fixture)
-        self.api_key: str = http.get("/sandbox").json()["accounts"][0]["apiKey"]
+        # A market to fill on, with enough for every test; its maker and taker do nothing else.
+        self.filled_market = self.operator.market()
+        self.taker, resting_maker = new_account(), new_account()
+        for account in (self.taker, resting_maker):
+            self.operator.fund(account, 10**12)
+        self.resting = signed_order(resting_maker, self.filled_market, total_bet_size=10**11)
+        assert http.post("/orders/new", json={"orders": [self.resting]}).json()["data"]["inserted"] == 1
+        self._spare_markets = [self.operator.market(self.fixture) for _ in range(SPARE_MARKETS)]
+        first = http.get("/sandbox").json()["accounts"][0]
+        self.api_key: str = first["apiKey"]
+        self.owner: str = first["address"]
+
+    @property
+    def unreported(self) -> str:
+        """A market that may be reported; nothing else happens on it."""
+        found = self.http.get("/markets/find", params={"marketHashes": ",".join(self._spare_markets)}).json()["data"]
+        return str(next(market["marketHash"] for market in found if "outcome" not in market))
 
 
 def _fixture(world: World) -> Json:
@@ -61,6 +84,11 @@ BODIES: dict[tuple[str, str], Callable[[World], Json]] = {
     ("POST", "/orders/cancel/v2"): lambda world: signed_cancel(world.maker, order_hashes=["0xabc"]),
     ("POST", "/orders/cancel/event"): lambda world: signed_cancel(world.maker, event="L0"),
     ("POST", "/orders/cancel/all"): lambda world: signed_cancel(world.maker),
+    ("POST", "/orders/fill/v2"): lambda world: signed_fill(world.taker, world.filled_market, stake=1_000_000),
+    ("POST", "/orders/fill"): lambda world: signed_legacy_fill(world.taker, [world.resting], [1_000_000]),
+    ("POST", "/orders/approve"): lambda _: signed_permit(new_account(), 1),
+    ("POST", "/user/heartbeat"): lambda _: {"interval": 3_600},
+    ("POST", "/heartbeat"): lambda world: {"requestor": world.owner, "timeoutSeconds": 3_600},
     ("POST", "/admin/fixtures"): _fixture,
     ("PATCH", "/admin/fixtures/{id}"): lambda _: {
         "gameTime": int(time.time()) + 86_400,
@@ -70,6 +98,16 @@ BODIES: dict[tuple[str, str], Callable[[World], Json]] = {
     ("POST", "/admin/fixtures/{id}/status"): lambda _: {"status": 1},
     ("POST", "/admin/markets"): _market,
     ("POST", "/admin/markets/{hash}/status"): lambda _: {"status": "ACTIVE"},
+    ("POST", "/admin/markets/{hash}/settle"): lambda _: {"outcome": 1},
+    ("PUT", "/admin/fixtures/{id}/live-score"): lambda _: {
+        "teamOneScore": 1,
+        "teamTwoScore": 0,
+        "currentPeriod": "1st Half",
+        "periodTime": "12:30",
+        "periods": [{"label": "1", "isFinished": False, "teamOneScore": "1", "teamTwoScore": "0"}],
+        "extra": "{}",
+    },
+    ("POST", "/admin/accounts/{address}/restriction"): lambda _: {"restricted": False},
     ("PUT", "/admin/balances/{address}/{token}"): lambda _: {"amount": "1000000000000"},
     ("POST", "/admin/api-keys"): lambda _: {"address": MAINNET.wsx},
     ("POST", "/admin/clock"): lambda _: {"advanceMs": 0},
@@ -80,8 +118,12 @@ QUERIES: dict[str, Callable[[World], Json]] = {
     "/teams": lambda _: {"leagueId": 1},
     "/fixture/active": lambda _: {"leagueId": 1},
     "/fixture/status": lambda world: {"sportXEventIds": world.fixture},
+    "/live-scores": lambda world: {"sportXEventIds": world.fixture},
     "/markets/find": lambda world: {"marketHashes": world.market},
     "/orders": lambda world: {"maker": address_of(world.maker)},
+    "/trades": lambda world: {"bettor": address_of(world.maker)},
+    "/trades/orders": lambda _: {"orderHashes": "0x" + "ab" * 32},
+    "/trades/portfolio/refunds": lambda world: {"bettor": address_of(world.maker)},
     "/orders/odds/best": lambda world: {"baseToken": MAINNET.usdc, "marketHashes": world.market},
 }
 
@@ -91,6 +133,17 @@ _PATH_VALUES: dict[str, Callable[[World], str]] = {
     "hash": lambda world: world.market,
     "address": lambda world: address_of(world.maker),
     "token": lambda _: MAINNET.usdc,
+    "fillHash": lambda _: "0x" + "ab" * 32,
+}
+_PATH_VALUES_OF: dict[str, dict[str, Callable[[World], str]]] = {
+    "/admin/markets/{hash}/settle": {"hash": lambda world: world.unreported},
+}
+
+# What acts without a body; it has tests of its own.
+ACTIONS = {
+    ("POST", "/admin/fills/{fillHash}/confirm"),
+    ("POST", "/admin/fills/{fillHash}/fail"),
+    ("POST", "/user/heartbeat/cancel"),
 }
 
 
@@ -109,6 +162,11 @@ class Operation:
         return f"{self.method} {self.path}"
 
     @property
+    def is_action(self) -> bool:
+        """Whether it acts without a body."""
+        return (self.method, self.path) in ACTIONS
+
+    @property
     def path_names(self) -> list[str]:
         """The parameters in the path."""
         return [one["name"] for one in self.parameters if one["in"] == "path"]
@@ -117,7 +175,8 @@ class Operation:
         """The path with its parameters filled in."""
         url = self.path
         for name in self.path_names:
-            url = url.replace(f"{{{name}}}", values.get(name) or _PATH_VALUES[name](world))
+            make = _PATH_VALUES_OF.get(self.path, _PATH_VALUES).get(name, _PATH_VALUES[name])
+            url = url.replace(f"{{{name}}}", values.get(name) or make(world))
         return url
 
     def headers(self, world: World) -> dict[str, str]:

@@ -16,6 +16,7 @@ from overround.server.limits import (
     ALL,
     CANCELS,
     FAILED_CANCELS_MAX,
+    HEARTBEATS,
     ORDER_READS,
     OTHERS,
     POSTS,
@@ -55,7 +56,10 @@ ALICE, BOB, NOBODY = Address(b"a" * 20), Address(b"b" * 20), Address(b"n" * 20)
         ("GET", "/ordersx", OTHERS),
         ("PUT", "/orders/new", OTHERS),
         ("GET", "/metadata", OTHERS),
-        ("POST", "/heartbeat", OTHERS),
+        ("POST", "/heartbeat", HEARTBEATS),
+        ("POST", "/user/heartbeat", HEARTBEATS),
+        ("POST", "/user/heartbeat/cancel", HEARTBEATS),
+        ("GET", "/user/exposure", OTHERS),
         ("GET", "/", OTHERS),
         ("GET", "/no/such/path", OTHERS),
         ("GET", "/admin/digest", None),
@@ -227,6 +231,7 @@ def test_groups_do_not_share_a_budget_but_that_of_all_traffic() -> None:
     assert refused.value.group == ALL
     assert (b"ratelimit-policy", b"4;w=600") in refused.value.headers
     assert desk.cancels(ALICE)
+    assert desk.admits(HEARTBEATS)  # whoever read too much keeps his orders
     desk.now = 599.9
     assert not desk.admits(OTHERS)
     desk.now = 600.0
@@ -271,6 +276,7 @@ def test_makers_who_are_made_up_spend_the_budget_of_who_made_them_up() -> None:
     desk = Desk(cancels_per_min=2)
     assert [desk.cancels(NOBODY) for _ in range(3)] == [True, True, False]
     assert desk.cancels(ALICE)
+    assert desk.admits(HEARTBEATS)  # whoever read too much keeps his orders
 
 
 def test_who_sends_a_key_pays_with_it_and_is_refused_before_anything_is_verified() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import islice
@@ -15,15 +16,19 @@ import typer
 from overround.cli.exits import EXITS_HELP, exit_on_failure
 from overround.config import ConfigError
 from overround.engine.record import Record
+from overround.history.database import FILE_NAME as HISTORY_FILE
+from overround.history.database import state_of
+from overround.history.history import rebuild as rebuild_history
 from overround.journal.journal import JournalDamaged
 from overround.journal.snapshots import SnapshotStore
 from overround.journal.sqlite import FILE_NAME, SqliteJournal
 from overround.protocols.sx.units import hash_text
+from overround.runtime.leadership import FolderLock
 from overround.runtime.recovery import recover
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Read a journal; safe beside a running venue.",
+    help="Read a journal; safe beside a running venue, but for `history --rebuild`.",
     epilog="Example: **overround journal verify --data-dir ./data**",
 )
 
@@ -94,6 +99,47 @@ def digest(
             recovered = recover(journal, None, until=at)
         found = {"seq": recovered.seq, "digest": hash_text(recovered.views.digest)}
         typer.echo(json.dumps(found) if as_json else f"{found['seq']} {found['digest']}")
+
+
+@app.command(epilog="Example: **overround journal history --data-dir ./data --rebuild**\n\n" + EXITS_HELP)
+def history(
+    data_dir: DataDir,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Make it anew from the journal; not while the venue runs.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print how far the history of trades has come and how much is in it; it follows from the journal alone."""
+    with _opened(data_dir) as journal:
+        found: dict[str, int | None] = {"journal": journal.head.seq}
+        if rebuild:
+            with _owned(data_dir), closing(rebuild_history(data_dir, journal)) as database:
+                found |= {"seq": database.cursor, **database.counts()}
+        else:
+            found |= _history_state(data_dir)
+        text = ", ".join(f"{count} {name}" for name, count in found.items() if name not in ("seq", "journal"))
+        typer.echo(
+            json.dumps(found) if as_json else f"at record {found['seq']} of {found['journal']}: {text or 'nothing'}"
+        )
+
+
+@contextmanager
+def _owned(folder: Path) -> Iterator[None]:
+    lock = FolderLock(folder)
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _history_state(folder: Path) -> dict[str, int | None]:
+    if not (folder / HISTORY_FILE).is_file():
+        return {"seq": 0}
+    try:
+        return state_of(folder)
+    except sqlite3.Error as error:
+        raise ConfigError(f"the history cannot be read ({error}); make it anew with --rebuild") from None
 
 
 def _check_seq(journal: SqliteJournal, seq: int) -> None:

@@ -128,6 +128,7 @@ def _allow_stop_while_starting(temporary: Path | None) -> None:
 
 def _empty(folder: Path) -> None:
     """Remove what a venue keeps in its data folder, and nothing else; not under the feet of a running one."""
+    from overround.history.database import FILES as HISTORY_FILES
     from overround.journal.snapshots import FOLDER_NAME
     from overround.journal.sqlite import FILES
     from overround.runtime.leadership import FolderLock
@@ -136,7 +137,7 @@ def _empty(folder: Path) -> None:
     lock.acquire()
     try:
         shutil.rmtree(folder / FOLDER_NAME, ignore_errors=True)
-        for name in FILES:
+        for name in (*HISTORY_FILES, *FILES):
             (folder / name).unlink(missing_ok=True)
     finally:
         lock.release()

@@ -71,11 +71,11 @@ def _cancel_all(state: State, orders: Iterable[Order], now_ms: int) -> list[AnyE
 
 def _cancel(state: State, order: Order, name: str, now_ms: int) -> AnyEvent:
     """A held order stays what it is, and remembers (spec/sx.md 5.10)."""
-    known_doom = order.doom
+    # A missed heartbeat cancels as the maker himself would have (spec/sx.md 7.8).
+    pending = order.doom in (Trigger.CANCEL, Trigger.HEARTBEAT)
     changed = state.end(order, Trigger.CANCEL, now_ms)
     if changed is not None:
         return changed
-    pending = known_doom is Trigger.CANCEL
     refusal = CancelRefusal.ALREADY_PENDING_CANCEL if pending else CancelRefusal.ORDER_LOCKED
     return CancelRefused(order_hash=name, refusal=refusal)
 

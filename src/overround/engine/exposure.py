@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from overround.engine.commands import NewOrder
-from overround.engine.events import AnyEvent, BalanceChanged, RestrictionChanged
+from overround.engine.events import AnyEvent, BalanceChanged, OrderChanged, RestrictionChanged
 from overround.engine.order import Order, OrderState, Trigger
 from overround.engine.types import Address, MarketHash
 
@@ -66,8 +66,10 @@ class Touched:
 
 
 def restore_rule(state: State, now_ms: int) -> list[AnyEvent]:
-    """Bring everybody who was touched back under the rule."""
+    """Bring everybody who was touched back under the rule. Whoever comes back does so in the order of acceptance, so
+    that neither the order of the touches nor that of any index decides about time priority."""
     events: list[AnyEvent] = []
+    restored: list[Order] = []
     for (address, token), touch in state.touched.take():
         account = state.accounts[address]
         available = account.available(token)
@@ -80,25 +82,26 @@ def restore_rule(state: State, now_ms: int) -> list[AnyEvent]:
             if fallen and touch.operator_moved:
                 events += _count_dip(state, account, now_ms)
         rose = available > touch.available_before
-        events += _bring_back(state, account, token, None if rose else touch.less_exposed, now_ms)
+        restored += _restorable(account, token, None if rose else touch.less_exposed)
+    events += [state.change(order, Trigger.RESTORE, now_ms) for order in sorted(restored, key=_number)]
     state.touched.take()  # what bringing back under the rule has touched itself
     return events
+
+
+def _number(order: Order) -> int:
+    return order.number
 
 
 def _take_off(state: State, account: Account, token: Address, now_ms: int) -> list[AnyEvent]:
     """Walk each market's open orders by acceptance and keep those that still fit (D10)."""
     available = account.available(token)
     trigger = Trigger.SUSPEND if state.rules is None or state.rules.suspends else Trigger.UNCOVERED
-    events: list[AnyEvent] = []
-    for position in list(account.positions.get(token, {}).values()):
-        if position.exposure > available:
-            for order in _misfits(position, available):
-                changed = state.change(order, trigger, now_ms)
-                events.append(_with_pending(state, order, changed))
-    return events
+    positions = account.positions.get(token, {}).values()
+    misfits = [one for position in positions if position.exposure > available for one in _misfits(position, available)]
+    return [_with_pending(state, order, state.change(order, trigger, now_ms)) for order in sorted(misfits, key=_number)]
 
 
-def _with_pending(state: State, order: Order, changed: AnyEvent) -> AnyEvent:
+def _with_pending(state: State, order: Order, changed: OrderChanged) -> OrderChanged:
     if order.pending_fill_amount and order.state is OrderState.CANCELLED:
         return msgspec.structs.replace(changed, pending_fills=state.fills.pending_of(order.terms.order_hash))
     return changed
@@ -116,21 +119,19 @@ def _misfits(position: Position, available: int) -> list[Order]:
     return misfits
 
 
-def _bring_back(
-    state: State, account: Account, token: Address, markets: Iterable[MarketHash] | None, now_ms: int
-) -> list[AnyEvent]:
-    """Walk the suspended orders of these markets, or of all, by acceptance and restore those that fit (D10)."""
+def _restorable(account: Account, token: Address, markets: Iterable[MarketHash] | None) -> list[Order]:
+    """Walk the suspended orders of these markets, or of all, by acceptance: those that fit (D10)."""
     positions = account.positions.get(token, {})
-    chosen = positions if markets is None else [one for one in sorted(markets) if one in positions]
+    chosen = positions.values() if markets is None else [positions[one] for one in markets if one in positions]
     available = account.available(token)
-    events: list[AnyEvent] = []
-    for position in [positions[market_hash] for market_hash in chosen]:
-        if not position.suspended:
-            continue
-        for order in position.orders.values():
-            if order.state is OrderState.SUSPENDED and position.exposure + order.remaining <= available:
-                events.append(state.change(order, Trigger.RESTORE, now_ms))
-    return events
+    found: list[Order] = []
+    for position in chosen:
+        room = available - position.exposure
+        for order in position.orders.values() if position.suspended else ():
+            if order.state is OrderState.SUSPENDED and order.remaining <= room:
+                room -= order.remaining
+                found.append(order)
+    return found
 
 
 def _count_dip(state: State, account: Account, now_ms: int) -> list[AnyEvent]:

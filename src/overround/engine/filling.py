@@ -35,6 +35,8 @@ def submit(state: State, command: AnyFill, now_ms: int) -> list[AnyEvent] | Reje
     assert state.rules is not None
     if command.fill_hash in state.burnt:
         return Rejection.FILL_EXISTS
+    if not all(_is_bettable(state, market_hash, now_ms) for market_hash in _markets(state, command)):
+        return Rejection.MATCH_STATE_INVALID
     if isinstance(command, FillOrders):
         takes = _named_takes(state, command)
         if isinstance(takes, Rejection):
@@ -46,8 +48,6 @@ def submit(state: State, command: AnyFill, now_ms: int) -> list[AnyEvent] | Reje
     else:
         market_hash, base_token, expires_at_s = command.market_hash, command.base_token, None
         stake = command.stake
-    if not _is_bettable(state, market_hash, now_ms):
-        return Rejection.MATCH_STATE_INVALID
     account = state.accounts.get(command.taker)
     if account is not None and account.in_flight >= state.rules.fills_in_flight_max:
         return Rejection.TOO_MANY_IN_FLIGHT
@@ -58,6 +58,14 @@ def submit(state: State, command: AnyFill, now_ms: int) -> list[AnyEvent] | Reje
     state.burn(command.fill_hash)
     state.hold_fill(HeldFill(state.fills.count, command, market_hash, base_token, due_ms, expires_at_s))
     return [FillHeld(fill_hash=command.fill_hash, due_ms=due_ms)]
+
+
+def _markets(state: State, command: AnyFill) -> list[MarketHash]:
+    """Where the fill would happen, as far as that is known."""
+    if isinstance(command, FillMarket):
+        return [command.market_hash]
+    orders = (state.orders.get(order_hash) for order_hash in command.order_hashes)
+    return [order.terms.market_hash for order in orders if order is not None]
 
 
 def _is_bettable(state: State, market_hash: MarketHash, now_ms: int) -> bool:
@@ -103,7 +111,7 @@ def _takes(state: State, held: HeldFill, now_ms: int) -> list[Take] | Rejection:
     if not _is_bettable(state, held.market_hash, now_ms):
         return Rejection.MATCH_STATE_INVALID
     if isinstance(command, FillMarket):
-        return _cannot_pay(state, command.taker, held.base_token, command.stake) or _best_takes(state, command)
+        return _cannot_pay(state, command.taker, held.base_token, command.stake) or _best_takes(state, command, now_ms)
     if held.expires_at_s is not None and now_ms >= held.expires_at_s * 1000:
         return Rejection.AFTER_ORDER_EXPIRY
     takes = _named_takes(state, command)
@@ -113,12 +121,12 @@ def _takes(state: State, held: HeldFill, now_ms: int) -> list[Take] | Rejection:
     return _cannot_pay(state, command.taker, held.base_token, stake) or takes
 
 
-def _best_takes(state: State, command: FillMarket) -> list[Take] | Rejection:
+def _best_takes(state: State, command: FillMarket, now_ms: int) -> list[Take] | Rejection:
     """Best price, then time (7.11); none of the taker's own orders."""
     book = state.books[command.market_hash].get(command.base_token)
     side = Side.OUTCOME_TWO if command.is_taker_betting_outcome_one else Side.OUTCOME_ONE
     opposing = book.side(side) if book is not None else ()
-    candidates = [order for order in opposing if order.terms.maker != command.taker and order.remaining > 0]
+    candidates = [order for order in opposing if order.terms.maker != command.taker and _is_matchable(order, now_ms)]
     taken = take(candidates, command.stake, command.desired_odds, command.odds_slippage, _Purses(state).can_pay)
     if taken.takes:
         return taken.takes
@@ -128,6 +136,11 @@ def _best_takes(state: State, command: FillMarket) -> list[Take] | Rejection:
     if any(order.terms.maker != command.taker for order in held):
         return Rejection.INSUFFICIENT_SPACE
     return Rejection.NO_MATCHING_ORDERS
+
+
+def _is_matchable(order: Order, now_ms: int) -> bool:
+    """Whatever the sweep does, nobody is matched with an order whose time is over (7.15)."""
+    return order.remaining > 0 and order.terms.api_expiry * 1000 > now_ms
 
 
 class _Purses:
@@ -154,6 +167,8 @@ def _named_takes(state: State, command: FillOrders) -> list[Take] | Rejection:
     assert state.rules is not None
     orders = [state.orders.get(order_hash) for order_hash in command.order_hashes]
     found = [one for one in orders if one is not None and one.state in (OrderState.OPEN, OrderState.HELD)]
+    if len(set(command.order_hashes)) < len(orders):
+        return Rejection.ORDERS_INVALID
     if len(found) < len(orders) or not orders or any(one.terms.maker == command.taker for one in found):
         return Rejection.ORDERS_INVALID
     if len({one.terms.market_hash for one in found}) > 1:
@@ -255,16 +270,17 @@ def _fill(state: State, leg: Leg, now_ms: int) -> OrderChanged:
 
 
 def _fail(state: State, fill: Fill, now_ms: int, *, wallet_short: bool) -> list[AnyEvent]:
-    """Undo the match: the stakes are free again, and the orders' parts (7.11.8)."""
+    """Undo the match: the stakes are free again, and the orders' parts (7.11.8).
+
+    What is on the book stays there; then held orders come back beside it, oldest first, as far as they fit (D12).
+    """
     state.drop_fill(fill)
-    changes = [_free(state, leg, now_ms) for leg in fill.terms.legs]
+    parts = [(state.find_order(leg.order_hash), leg.maker_stake) for leg in fill.terms.legs]
+    parts.sort(key=lambda part: (part[0].state is OrderState.HELD, part[0].number))
+    changes = [
+        state.change(order, _after_failure(state, order, amount), now_ms, pending=-amount) for order, amount in parts
+    ]
     return [FillFailed(fill_hash=fill.terms.fill_hash, wallet_short=wallet_short), *changes]
-
-
-def _free(state: State, leg: Leg, now_ms: int) -> OrderChanged:
-    order = state.find_order(leg.order_hash)
-    trigger = _after_failure(state, order, leg.maker_stake)
-    return state.change(order, trigger, now_ms, pending=-leg.maker_stake)
 
 
 def _after_failure(state: State, order: Order, amount: int) -> Trigger:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from fractions import Fraction
+from math import gcd
 from typing import NamedTuple
 
 from overround.engine.order import Order, maker_amount, remaining_taker_space
@@ -39,7 +39,7 @@ def take(
     much (the guard of 7.6).
     """
     takes: list[Take] = []
-    surplus = Fraction(0)  # by how much the average beats the price, times the stake so far
+    surplus, scale = 0, 1  # by how much the average beats the price, times the stake so far: a fraction, exact
     for order in candidates:
         if not stake:
             break
@@ -47,10 +47,13 @@ def take(
         pot_share = ODDS_ONE - odds
         if slippage == 0 and pot_share > desired_odds:
             return Taken(takes, stopped_by_price=True)
-        gain = Fraction(100 * desired_odds, pot_share) - (100 - slippage)  # per unit of the taker's stake
+        grows = pot_share // gcd(scale, pot_share)
+        surplus, scale = surplus * grows, scale * grows
+        # Per unit of the taker's stake: 100 * desired / (10^20 - p) - (100 - slippage), in parts of `scale`.
+        gain = (100 * desired_odds - (100 - slippage) * pot_share) * (scale // pot_share)
         most = min(remaining_taker_space(order.remaining, odds), stake)
         fits = surplus + most * gain >= 0
-        part = most if fits else int(surplus / -gain)
+        part = most if fits else surplus // -gain
         amount = maker_amount(part, odds)
         if part >= 1 and amount >= 1 and can_pay(order, amount):
             takes.append(Take(order, part, amount))

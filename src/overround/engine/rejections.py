@@ -33,12 +33,12 @@ class Rejection(Enum):
     INSUFFICIENT_BALANCE = "insufficient_balance"
     # Fills, on arrival and again after the betting delay (spec/sx.md 5.12, 5.13, 7.10, 7.11).
     FILL_EXISTS = "fill_exists"
+    MATCH_STATE_INVALID = "match_state_invalid"
     AFTER_ORDER_EXPIRY = "after_order_expiry"
     ORDERS_INVALID = "orders_invalid"
     MARKETS_NOT_SAME = "markets_not_same"
     BASE_TOKENS_NOT_SAME = "base_tokens_not_same"
     DIRECTIONS_NOT_SAME = "directions_not_same"
-    MATCH_STATE_INVALID = "match_state_invalid"
     ORDER_SPACE_TOO_SMALL = "order_space_too_small"
     TAKER_AMOUNT_TOO_LOW = "taker_amount_too_low"
     TOO_MANY_IN_FLIGHT = "too_many_in_flight"

@@ -60,6 +60,7 @@ class Rules(msgspec.Struct, frozen=True):
     suspends: bool = True  # uncovered orders are suspended; False: cancelled for good (7.6)
     restrictions: Restrictions = Restrictions()
     approval_required: bool = False  # orders and fills need an allowance (5.11)
+    tells_pending_trades: bool = False  # on `recent_trades`; here because offsets are counted along the journal (6.6.3)
 
     def token(self, address: bytes) -> Token | None:
         """The supported token at this address."""

@@ -143,7 +143,8 @@ def dump(state: State) -> Iterator[AnySection]:
     yield from (ClosedSection(b"".join(chunk)) for chunk in _chunks(state.closed))
     yield from (ReplaySection(chunk) for chunk in _chunks(state.replays.items()))
     yield from (FillSection(chunk, []) for chunk in _chunks(state.fills.held.values()))
-    yield from (FillSection([], chunk) for chunk in _chunks(state.fills.by_hash.values()))
+    # Copies: a state that is loaded from these sections must not change with this one.
+    yield from (FillSection([], chunk) for chunk in _chunks(map(msgspec.structs.replace, state.fills.by_hash.values())))
     yield from (BurntSection(b"".join(chunk)) for chunk in _chunks(state.burnt))
 
 

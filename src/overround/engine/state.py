@@ -25,6 +25,8 @@ from overround.engine.types import Address, FillHash, FixtureId, MarketHash, Ord
 from overround.engine.weight import Weights, order_weight, replay_weight
 
 SHARED_ODDS_MAX: Final = 100_000  # as many prices as the finest ladder has
+# What happens to an open order without making room for suspended ones (spec/decisions.md D10).
+_KEEPS_EXPOSURE: Final = frozenset({Trigger.SUSPEND, Trigger.CONFIRM, Trigger.FAIL})
 
 
 class State:
@@ -246,7 +248,7 @@ class State:
         self.weights.orders -= order_weight(order)
         if before is OrderState.OPEN:
             position.leave_book(order)
-            if position.suspended and trigger is not Trigger.SUSPEND:
+            if position.suspended and trigger not in _KEEPS_EXPOSURE:
                 self.touched.exposure_fell(self.accounts[order.terms.maker], order.terms)
         elif before not in FINAL:
             position.leave_others(order)

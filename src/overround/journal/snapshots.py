@@ -26,6 +26,12 @@ class PriceSection(Section, frozen=True):
     since: list[tuple[tuple[bytes, bytes, bool], int]]
 
 
+class VolumeSection(Section, frozen=True):
+    """What was matched, as `Volumes.dump` gives it."""
+
+    rows: list[tuple[bytes, bytes, int]]
+
+
 class PayloadSection(Section, frozen=True):
     """Some of the payloads that the histories in the feed section point to. Comes before it."""
 
@@ -38,7 +44,7 @@ class FeedSection(Section, frozen=True):
     hub: dict[str, Any]
 
 
-AnyPart = AnySection | PriceSection | PayloadSection | FeedSection
+AnyPart = AnySection | PriceSection | VolumeSection | PayloadSection | FeedSection
 
 
 def feed_sections(hub: dict[str, Any]) -> Iterator[PayloadSection | FeedSection]:

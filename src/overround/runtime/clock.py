@@ -44,6 +44,9 @@ class Clock(Protocol):
     def adjust(self, offset_ms: int, frozen_at_ms: int | None) -> None:
         """Run `offset_ms` ahead of the machine's time, or stand still."""
 
+    def go_on_from(self, time_ms: int) -> None:
+        """Be no earlier than this."""
+
 
 class VenueClock:
     """The machine's time made steady; in a sandbox it can be moved and stopped (`AdjustClock`)."""
@@ -94,7 +97,11 @@ class VenueClock:
         self._offset_ms, self._frozen_at_ms = offset_ms, frozen_at_ms
 
     def go_on_from(self, time_ms: int) -> None:
-        """Be no earlier than the last record, though the machine's clock may have been set back since."""
+        """Be no earlier than what was decided last, though the machine's clock may have been set back since."""
         behind_ms = time_ms - self.now_ms()
-        if behind_ms > 0 and not self.is_frozen:
+        if behind_ms <= 0:
+            return
+        if self.is_frozen:
+            self._frozen_at_ms = time_ms
+        else:
             self._ahead_ns += behind_ms * _MS

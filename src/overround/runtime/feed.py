@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from itertools import chain
 from typing import Any, Protocol
 
 from overround.engine.record import Record
 from overround.journal.journal import Journal
-from overround.protocols.sx import feeds
+from overround.protocols.sx import feeds, trade_feeds
 from overround.realtime import Hub, Limits, Namespaces, Position
 from overround.views.changes import Changes
 from overround.views.views import Views
@@ -77,11 +78,14 @@ class Feed:
         """Publish what a record did, once; returns how many publications that were."""
         if record.seq <= self.publisher.cursor:
             return 0
-        prices = self._views.best_odds_changes(changes)
+        views = self._views
+        prices = views.best_odds_changes(changes)
+        found = feeds.publications(record, changes.orders, prices, views.catalogue)
+        if changes.fills:
+            assert views.rules is not None
+            found = chain(found, trade_feeds.publications(record, changes.fills, views.rules, views.catalogue))
         number = 0
-        for number, one in enumerate(
-            feeds.publications(record, changes.orders, prices, self._views.catalogue), start=1
-        ):
+        for number, one in enumerate(found, start=1):
             self.publisher.publish(one.channel, one.data, record.time_ms, f"{record.seq}-{number}")
         self.publisher.advance(record.seq)
         return number

@@ -13,7 +13,7 @@ from overround.engine.engine import Engine
 from overround.engine.snapshot import AnySection, load
 from overround.engine.state import State
 from overround.journal.journal import Journal, JournalDamaged
-from overround.journal.snapshots import AnyPart, FeedSection, PayloadSection, PriceSection, SnapshotStore
+from overround.journal.snapshots import AnyPart, FeedSection, PayloadSection, PriceSection, SnapshotStore, VolumeSection
 from overround.realtime import Hub
 from overround.runtime.feed import Feed, HubPublisher
 from overround.views.best_odds import SideKey
@@ -48,6 +48,7 @@ def recover(
         engine, views = Engine(found.state), Views()
         views.seed(found.state, seq=seq, time_ms=time_ms, digest=engine.digest())
         views.best_odds.restore(found.best_since)
+        views.volumes.restore(found.volumes)
         feed = Feed(views, HubPublisher(hub)) if hub is not None else None
         start = seq
         for record in islice(journal.read(seq), None if until is None else until - seq):
@@ -70,6 +71,7 @@ class _Start(msgspec.Struct):
     seq: int = 0
     time_ms: int = 0
     best_since: list[tuple[SideKey, int]] = []
+    volumes: list[tuple[bytes, bytes, int]] = []
 
 
 def _restore(journal: Journal, snapshots: SnapshotStore | None, make_hub: Callable[[], Hub] | None) -> _Start:
@@ -96,6 +98,8 @@ def _engine_sections(sections: Iterator[AnyPart], start: _Start) -> Iterator[Any
         match section:
             case PriceSection():
                 start.best_since = [(SideKey(*key), since) for key, since in section.since]  # type: ignore[arg-type]
+            case VolumeSection():
+                start.volumes = section.rows
             case PayloadSection():
                 if start.hub is not None:
                     payloads += section.payloads

@@ -89,6 +89,7 @@ class Sequencer:
         self._settled = False
         self._charge_downtime = charge_downtime
         self._stopped_at_ms: int | None = time_ms  # until the venue has gone on from there
+        self._resumed = asyncio.Event()
         if engine.waits:
             self._schedule_turn()
         self.schedule_tick()
@@ -107,6 +108,11 @@ class Sequencer:
         self._inbox.append(_Waiting(command, command_id, answer, self._clock.now_ms()))
         self._schedule_turn()
         return answer
+
+    async def resumed(self) -> None:
+        """Wait until time that passed while the venue was down has been given back, durably."""
+        if self._engine.waits:
+            await self._resumed.wait()
 
     async def stop(self) -> None:
         """Decide and commit everything that was submitted, then stand still."""
@@ -229,6 +235,7 @@ class Sequencer:
         self._end_turn()
 
     def _end_turn(self) -> None:
+        self._resumed.set()
         if self._inbox:
             self._schedule_turn()
         elif self._stopping is not None and not self._stopping.done():
@@ -293,6 +300,7 @@ class Sequencer:
         """Whoever moves the clock sees what that makes due, at once. Heartbeats are charged: that is what for."""
         self._clock.take_jump_ms()
         self._clock.adjust(command.offset_ms, command.frozen_at_ms)
+        self._clock.go_on_from(self._time_ms)  # it was told to stand still where it stood when it was asked
         now_ms = self._clock.now_ms()
         self._vigil.restart(now_ms)
         self._fire_deadlines(now_ms, records)

@@ -22,7 +22,7 @@ import msgspec
 
 from overround.engine.snapshot import dump
 from overround.journal.journal import Journal
-from overround.journal.snapshots import PriceSection, SnapshotStore, feed_sections
+from overround.journal.snapshots import PriceSection, SnapshotStore, VolumeSection, feed_sections
 from overround.journal.sqlite import SqliteJournal
 from overround.realtime import Namespaces
 from overround.runtime.feed import hub_of
@@ -37,9 +37,10 @@ def write_snapshot(journal: Journal, recovered: Recovered, store: SnapshotStore)
     assert chain_digest is not None
     feed = recovered.feed
     prices = PriceSection([((*key,), since) for key, since in recovered.views.best_odds.since()])
+    volumes = VolumeSection(recovered.views.volumes.dump())
     feeds = () if feed is None else feed_sections(feed.publisher.snapshot())
     return store.write(
-        chain(dump(recovered.engine.state), [prices], feeds),
+        chain(dump(recovered.engine.state), [prices, volumes], feeds),
         seq=recovered.seq,
         time_ms=recovered.time_ms,
         chain_digest=chain_digest,

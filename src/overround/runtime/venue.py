@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from overround.engine.commands import AnyCommand
+from overround.engine.commands import AnyCommand, ResumeVenue
 from overround.engine.record import Record
+from overround.history.history import History
 from overround.journal.journal import Journal
 from overround.journal.snapshots import SnapshotStore
 from overround.journal.sqlite import SqliteJournal
@@ -22,9 +23,10 @@ from overround.journal.writer import JournalWriter
 from overround.realtime import Limits, Namespaces
 from overround.runtime.clock import VenueClock
 from overround.runtime.feed import hub_of
+from overround.runtime.fills import FillResults
 from overround.runtime.leadership import FolderLock, Leadership
 from overround.runtime.recovery import Recovered, recover
-from overround.runtime.sequencer import Decision, Sequencer
+from overround.runtime.sequencer import Decision, InboxFull, Sequencer
 from overround.runtime.snapshotter import Snapshotter, write_snapshot
 from overround.runtime.vigil import STALL_MS
 from overround.views.views import Views
@@ -44,6 +46,7 @@ class Venue:
         snapshots: SnapshotStore | None,
         snapshotter: Snapshotter | None,
         recovered: Recovered,
+        history: History,
         epoch: int,
         clock: VenueClock,
         stall_ms: int,
@@ -55,6 +58,7 @@ class Venue:
         self._snapshots = snapshots
         self._snapshotter = snapshotter
         self._recovered = recovered
+        self.history = history
         self.replayed = recovered.replayed
         self.views: Views = recovered.views
         self.feed = recovered.feed
@@ -62,7 +66,8 @@ class Venue:
         state = recovered.engine.state
         clock.adjust(state.clock_offset_ms, state.clock_frozen_at_ms)
         clock.go_on_from(recovered.time_ms)
-        self.listeners: list[Callable[[Record], None]] = []  # told of each record once views show it
+        self.fills = FillResults()
+        self.listeners: list[Callable[[Record], None]] = [self.fills.follow]  # told of each record once views show it
         self._writer = JournalWriter(journal)
         self.sequencer = Sequencer(
             recovered.engine,
@@ -124,6 +129,7 @@ class Venue:
             snapshots=snapshots,
             snapshotter=snapshotter,
             recovered=recovered,
+            history=History(folder, journal),
             epoch=epoch,
             clock=VenueClock() if clock is None else clock,
             stall_ms=stall_ms,
@@ -135,10 +141,21 @@ class Venue:
         """Ask for a command: resolves to its durable record, or to the reason why nothing happened."""
         return self.sequencer.submit(command, command_id)
 
+    async def drop_held_fills(self, command_id: str) -> None:
+        """Before a stop: fills in their betting delay will not see its end, and whoever waits for one is told so.
+
+        They are dropped as a crash would drop them (D5), but in so many words: what is answered is durable.
+        """
+        self.fills.closed = True
+        if len(self.fills) or self._recovered.engine.state.fills.held:
+            with suppress(InboxFull):  # then they are cut off, and the next start drops their fills
+                await self.submit(ResumeVenue(grace_ms=0), command_id)
+
     async def stop(self) -> None:
         """Decide what was submitted, write a snapshot, give the folder back."""
         await self.sequencer.stop()
         self._writer.stop()
+        self.history.stop()
         if self._snapshotter is not None:
             await self._snapshotter.stop()
         try:
@@ -156,6 +173,7 @@ class Venue:
             if self.feed is not None:
                 self.feed.follow(record, changes)
         self.views.digest = digest
+        self.history.follow(records)
         for listener in self.listeners:
             for record in records:
                 listener(record)

@@ -7,6 +7,7 @@ import time
 import structlog
 
 from overround.config import LogConfig
+from overround.history.history import HistoryBehind
 from overround.protocols.query import MalformedQuery
 from overround.protocols.sx.errors import WireError, bad_request, failure
 from overround.runtime.sequencer import InboxFull
@@ -119,7 +120,7 @@ class App:
             return _failure(error)
         except MalformedQuery as error:
             return _failure(bad_request(str(error)))
-        except InboxFull:
+        except (InboxFull, HistoryBehind):  # not now
             return _full()
         except Exception:
             _log.exception("request_failed", request_id=request.request_id, path=request.path)

@@ -20,6 +20,8 @@ _AUTH_TEXT: Final = {
     "none": "",
     "key": "API key",
     "signature": "signed by the maker",
+    "taker": "signed by the taker",
+    "owner": "signed by the owner",
     "operator": "operator token",
 }
 

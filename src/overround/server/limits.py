@@ -6,7 +6,8 @@ is the owner of the API key that came with the request, if there is one, else th
 
 Cancels are in a lane of their own, outside the count of all traffic. Who cancels without a key is known only once the
 signature is verified: a good cancel is charged to its maker, everything else to its sender. So no one spends the
-budget of a maker but the maker, and no neighbour behind the same address takes a cancel away.
+budget of a maker but the maker, and no neighbour behind the same address takes a cancel away. Heartbeats have a lane
+likewise: a bot that read too much must not lose its orders for a ping that was refused.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ IPV6_NETWORK_BITS: Final = 64  # what one subscriber of IPv6 has; single address
 
 POSTS: Final = "posts"
 CANCELS: Final = "cancels"
+HEARTBEATS: Final = "heartbeats"
 ORDER_READS: Final = "order_reads"
 TRADE_READS: Final = "trade_reads"
 OTHERS: Final = "others"
@@ -55,6 +57,8 @@ def group_of(method: str, path: str) -> str | None:
         return None
     if root == "/orders" and method == "POST":
         return CANCELS if path.startswith("/orders/cancel/") else POSTS
+    if root == "/heartbeat" or path.startswith("/user/heartbeat"):
+        return HEARTBEATS
     if method in ("GET", "HEAD"):
         if root == "/orders":
             return ORDER_READS
@@ -194,6 +198,7 @@ class Limits:
         numbers = {
             POSTS: (config.posts_per_min, MINUTE_S),
             CANCELS: (config.cancels_per_min, MINUTE_S),
+            HEARTBEATS: (config.heartbeats_per_min, MINUTE_S),
             ORDER_READS: (config.order_reads_per_min, MINUTE_S),
             TRADE_READS: (config.trade_reads_per_min, MINUTE_S),
             OTHERS: (config.others_per_min, MINUTE_S),
@@ -221,7 +226,7 @@ class Limits:
         if group == CANCELS:
             self._admit_cancel(request)
             return
-        bucket, everything = self.buckets.get(group), self._all
+        bucket, everything = self.buckets.get(group), self._all if group != HEARTBEATS else None
         now, client = self._now(), request.payer
         if bucket is not None and bucket.is_used_up(client, now):
             raise self._refusal(group, bucket, client, now)

@@ -8,7 +8,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -25,10 +25,11 @@ from overround.config import (
 )
 from overround.engine.commands import AnyCommand, ConfigureVenue
 from overround.engine.rejections import Rejection
-from overround.engine.rules import Rules, Token
-from overround.engine.types import Address
+from overround.engine.rules import BettingDelays, Restrictions, Rules, Token
+from overround.engine.types import ODDS_ONE, Address
 from overround.protocols.centrifugo import PATH
 from overround.protocols.sx.profile import USDC_DECIMALS, Profile
+from overround.protocols.sx.reference import IN_PLAY_DELAYS_BY_LEAGUE, IN_PLAY_DELAYS_BY_SPORT
 from overround.runtime.venue import Venue
 from overround.sandbox import world
 from overround.sandbox.accounts import ACCOUNTS
@@ -43,7 +44,17 @@ from overround.server.protocol import HttpLimits, make_protocol
 from overround.server.realtime import build_realtime, realtime_limits
 from overround.server.routes import Route, Routes
 from overround.server.sx import SxRoutes
-from overround.server.table import operations_routes, operator_routes, sx_routes
+from overround.server.sx_fills import SxFillRoutes
+from overround.server.sx_trades import TradeRoutes
+from overround.server.sx_user import SxUserRoutes
+from overround.server.table import (
+    fill_routes,
+    operations_routes,
+    operator_routes,
+    sx_routes,
+    sx_user_routes,
+    trade_routes,
+)
 from overround.server.tokens import ConnectionTokens
 from overround.signing.address import parse_address
 from overround.signing.api_keys import key_digest
@@ -60,6 +71,7 @@ _log = structlog.get_logger()
 
 def rules_of(profile: Profile, config: Config) -> Rules:
     """The engine's rules of a profile."""
+    sx = config.sx
     usdc = Token(
         symbol="USDC",
         address=Address(parse_address(profile.usdc)),
@@ -72,8 +84,26 @@ def rules_of(profile: Profile, config: Config) -> Rules:
         executor=Address(parse_address(profile.executor)),
         tokens=(usdc,),
         odds_ladder_step=profile.odds_ladder_step,
-        cancel_timestamp_past_max_s=config.sx.cancel_timestamp_past_max_s,
-        cancel_timestamp_future_max_s=config.sx.cancel_timestamp_future_max_s,
+        cancel_timestamp_past_max_s=sx.cancel_timestamp_past_max_s,
+        cancel_timestamp_future_max_s=sx.cancel_timestamp_future_max_s,
+        settlement_delay_ms={"instant": 0, "delayed": sx.settlement_delay_ms, "manual": None}[sx.settlement],
+        betting_delays=BettingDelays(
+            pre_match_ms=sx.betting_delay_ms,
+            in_play_ms=sx.betting_delay_in_play_ms,
+            in_play_by_sport=tuple(sorted({**IN_PLAY_DELAYS_BY_SPORT, **sx.betting_delays_by_sport_ms}.items())),
+            in_play_by_league=tuple(sorted({**IN_PLAY_DELAYS_BY_LEAGUE, **sx.betting_delays_by_league_ms}.items())),
+        ),
+        fills_in_flight_max=sx.fills_in_flight_max,
+        fee=sx.fee_bps * (ODDS_ONE // 10_000),
+        suspends=sx.exposure_policy == "suspend",
+        restrictions=Restrictions(
+            dips_max=sx.restriction_dips,
+            window_ms=sx.restriction_window_s * 1000,
+            merge_ms=sx.restriction_merge_ms,
+            duration_ms=sx.restriction_duration_s * 1000,
+        ),
+        approval_required=sx.require_approval,
+        tells_pending_trades=sx.pending_trades,
     )
 
 
@@ -120,8 +150,9 @@ async def _serve(config: Config, folder: Path, *, is_sandbox: bool) -> None:
         server = VenueServer(
             _uvicorn_config(app, config),
             on_ready=lambda: _announce(base_url, venue),
-            on_shutdown=venue.sequencer.deafen,
+            on_shutdown=lambda: _close_the_doors(venue),
         )
+        await venue.sequencer.resumed()
         await server.serve(sockets=[listener])
     finally:
         await venue.stop()
@@ -152,6 +183,9 @@ def build_app(
     metrics.watch_limits(rates, lanes)
     routes: list[Route] = [
         *sx_routes(SxRoutes(venue, profile, config.sx, tokens, rates)),
+        *fill_routes(SxFillRoutes(venue, profile)),
+        *sx_user_routes(SxUserRoutes(venue)),
+        *trade_routes(TradeRoutes(venue, config.sx)),
         *operator_routes(OperatorRoutes(venue, admin_token), with_clock=is_sandbox),
         *operations_routes(operations, documentation, with_sandbox=is_sandbox),
     ]
@@ -195,8 +229,19 @@ def _refuse_sandbox_keys(venue: Venue) -> None:
 
 
 async def _submit(venue: Venue, command: AnyCommand) -> None:
-    decision = await venue.submit(command, f"start-{uuid4().hex[:12]}")
+    decision = await venue.submit(command, _own_id("start"))
     assert not isinstance(decision, Rejection), decision
+
+
+async def _close_the_doors(venue: Venue) -> None:
+    """Nobody is heard from here on, and nobody waits for what a venue that stops will not do."""
+    venue.sequencer.deafen()
+    await venue.drop_held_fills(_own_id("stop"))
+
+
+def _own_id(occasion: str) -> str:
+    """The id of a command that nobody sent."""
+    return f"{occasion}-{uuid4().hex[:12]}"
 
 
 def _end_process(error: BaseException) -> None:
@@ -260,7 +305,11 @@ class VenueServer(uvicorn.Server):
     """uvicorn's server: announces itself, and ends with 0 after a signal instead of dying of it."""
 
     def __init__(
-        self, config: uvicorn.Config, *, on_ready: Callable[[], None], on_shutdown: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        *,
+        on_ready: Callable[[], None],
+        on_shutdown: Callable[[], Awaitable[None]],
     ) -> None:
         super().__init__(config)
         self._on_ready = on_ready
@@ -281,5 +330,5 @@ class VenueServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Nobody is heard any more, and what is under way is finished."""
-        self._on_shutdown()
+        await self._on_shutdown()
         await super().shutdown(sockets=sockets)

@@ -40,6 +40,7 @@ class Metrics(Collector):
         self._limits: Limits | None = None
         self._gauges: dict[str, tuple[str, Callable[[], float]]] = {
             "overround_journal_seq": ("Seq of the last durable record", lambda: venue.views.seq),
+            "overround_history_seq": ("Seq of the last record that the history shows", lambda: venue.history.seq),
             "overround_open_orders": ("Orders on the books", lambda: len(venue.views.orders.by_hash)),
             "overround_inbox_commands": ("Commands waiting for their turn", lambda: venue.sequencer.inbox_size),
             "overround_replayed_records": ("Records replayed at start", lambda: venue.replayed),

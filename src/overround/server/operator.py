@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from overround.engine.commands import AnyCommand, IssueApiKey
-from overround.engine.events import FixtureChanged, FixtureCreated, MarketChanged, MarketCreated
+from overround.engine.events import FillConfirmed, FixtureChanged, FixtureCreated, MarketChanged, MarketCreated
 from overround.engine.record import Record
 from overround.engine.rejections import Rejection
-from overround.engine.types import FixtureId
+from overround.engine.types import Address, FixtureId
 from overround.protocols.operator import decode, encode
 from overround.protocols.sx import encode as sx_encode
 from overround.runtime.venue import Venue
@@ -51,18 +51,54 @@ class OperatorRoutes:
         require_bearer(request, self._token)
         return await self._market(decode.set_market_status(request.path_params["hash"], request.body), request)
 
+    async def report_market(self, request: Request) -> Response:
+        """`POST /admin/markets/{hash}/settle`"""
+        require_bearer(request, self._token)
+        return await self._market(decode.report_market(request.path_params["hash"], request.body), request)
+
+    async def confirm_fill(self, request: Request) -> Response:
+        """`POST /admin/fills/{fillHash}/confirm`: fails all the same where a wallet is short (D1)."""
+        return await self._decide_fill(request, confirmed=True)
+
+    async def fail_fill(self, request: Request) -> Response:
+        """`POST /admin/fills/{fillHash}/fail`"""
+        return await self._decide_fill(request, confirmed=False)
+
+    async def _decide_fill(self, request: Request, *, confirmed: bool) -> Response:
+        require_bearer(request, self._token)
+        command = decode.decide_fill(request.path_params["fillHash"], confirmed=confirmed)
+        record = await self._submit(command, request)
+        is_confirmed = any(isinstance(event, FillConfirmed) for event in record.events)
+        return _success(encode.decided(command.fill_hash, is_confirmed))
+
+    async def set_live_score(self, request: Request) -> Response:
+        """`PUT /admin/fixtures/{id}/live-score`"""
+        require_bearer(request, self._token)
+        command = decode.set_live_score(request.path_params["id"], request.body)
+        await self._submit(command, request)
+        catalogue, fixture_id = self._views.catalogue, command.score.fixture_id
+        score, fixture = catalogue.live_scores[fixture_id], catalogue.fixtures[fixture_id]
+        return _success(sx_encode.live_score_row(score, fixture))
+
     async def set_balance(self, request: Request) -> Response:
         """`PUT /admin/balances/{address}/{token}`"""
         require_bearer(request, self._token)
         params = request.path_params
         command = decode.set_balance(params["address"], params["token"], request.body)
         await self._submit(command, request)
-        return _success(encode.account(command.account, self._views))
+        return self._account(command.account)
+
+    async def set_restriction(self, request: Request) -> Response:
+        """`POST /admin/accounts/{address}/restriction`"""
+        require_bearer(request, self._token)
+        command = decode.set_restriction(request.path_params["address"], request.body)
+        await self._submit(command, request)
+        return self._account(command.account)
 
     async def get_account(self, request: Request) -> Response:
         """`GET /admin/accounts/{address}`"""
         require_bearer(request, self._token)
-        return _success(encode.account(decode.address(request.path_params["address"]), self._views))
+        return self._account(decode.address(request.path_params["address"]))
 
     async def issue_api_key(self, request: Request) -> Response:
         """`POST /admin/api-keys`: the key is shown once and never again."""
@@ -87,6 +123,9 @@ class OperatorRoutes:
         require_bearer(request, self._token)
         return _success({"seq": self._views.seq, "digest": "0x" + self._views.digest.hex()})
 
+    def _account(self, account: Address) -> Response:
+        return _success(encode.account(account, self._views, self._venue.clock.now_ms()))
+
     async def _fixture(self, command: AnyCommand, request: Request) -> Response:
         record = await self._submit(command, request)
         event = next(one for one in record.events if isinstance(one, FixtureCreated | FixtureChanged))
@@ -97,7 +136,9 @@ class OperatorRoutes:
         created = [one for one in record.events if isinstance(one, MarketCreated | MarketChanged)][-1]
         catalogue = self._views.catalogue
         market = catalogue.markets[created.market.market_hash]
-        return _success(sx_encode.market(market, catalogue.fixtures[market.fixture_id]))
+        fixture_id = market.fixture_id
+        score = catalogue.live_scores.get(fixture_id)
+        return _success(sx_encode.market(market, catalogue.fixtures[fixture_id], score))
 
     async def _submit(self, command: AnyCommand, request: Request) -> Record:
         decision = await self._venue.submit(command, request.request_id)

@@ -8,7 +8,7 @@ import msgspec
 
 from overround.server.http import Handler
 
-Auth = Literal["none", "key", "signature", "operator"]
+Auth = Literal["none", "key", "signature", "taker", "owner", "operator"]
 
 
 class Parameter(msgspec.Struct, frozen=True):

@@ -11,15 +11,14 @@ from typing import Any, Final
 
 from overround.config import SxConfig
 from overround.engine.commands import PlaceOrders
-from overround.engine.record import Record
 from overround.engine.rejections import Rejection
 from overround.engine.rules import Rules
-from overround.engine.types import Address
+from overround.engine.types import Address, FixtureId
 from overround.protocols import strict_json
 from overround.protocols.query import Query
 from overround.protocols.sx import decode, encode, feeds, wire
 from overround.protocols.sx.decode import SignedCancel, SignedOrder
-from overround.protocols.sx.errors import CANCEL_CODES, WireError, bad_request
+from overround.protocols.sx.errors import CANCEL_CODES, PLACE_CODES, WireError, bad_request
 from overround.protocols.sx.profile import Profile
 from overround.protocols.sx.reference import SPORTS
 from overround.protocols.sx.units import hash_text, parse_hash
@@ -43,6 +42,7 @@ FIND_HASHES_MAX: Final = 30
 MARKETS_PAGE_DEFAULT: Final = 50
 MARKETS_PAGE_MAX: Final = 100
 POPULAR_MAX: Final = 10
+LIVE_SCORES_MAX: Final = 50
 
 _ACTIVE_STATUSES: Final = frozenset({1, 2, 6, 7, 8, 9})  # what `GET /fixture/active` lists (5.4)
 
@@ -84,7 +84,8 @@ class SxRoutes:
         orders = await self._verified_orders(request.body)
         command = PlaceOrders(orders=tuple(order.terms for order in orders))
         record = await self._venue.submit(command, request.request_id)
-        assert isinstance(record, Record), "posting is refused order by order, never as a whole"
+        if isinstance(record, Rejection):
+            raise WireError(PLACE_CODES[record], status=403)
         return _success(encode.placed(record))
 
     async def cancel_orders(self, request: Request) -> Response:
@@ -295,7 +296,7 @@ class SxRoutes:
     async def get_metadata(self, request: Request) -> Response:
         """`GET /metadata`"""
         del request
-        return _success(encode.metadata(self._profile, self._rules, total_volume=0))
+        return _success(encode.metadata(self._profile, self._rules, total_volume=self._views.volumes.total))
 
     async def get_sports(self, request: Request) -> Response:
         """`GET /sports`"""
@@ -379,6 +380,23 @@ class SxRoutes:
         fixtures: dict[Any, Any] = self._views.catalogue.fixtures
         return _success({one: fixtures[one].status.value for one in events if one in fixtures})
 
+    async def get_live_scores(self, request: Request) -> Response:
+        """`GET /live-scores`: of those events that have one."""
+        events = request.query.texts("sportXEventIds", "sportXeventIds")
+        if not events:
+            raise bad_request("sportXEventIds is required")
+        if len(events) > LIVE_SCORES_MAX:
+            raise bad_request(f"sportXEventIds must contain at most {LIVE_SCORES_MAX} elements")
+        catalogue = self._views.catalogue
+        scores: dict[Any, Any] = catalogue.live_scores
+        return _success(
+            [
+                encode.live_score_row(scores[one], catalogue.fixtures[FixtureId(one)])
+                for one in dict.fromkeys(events)
+                if one in scores
+            ]
+        )
+
     async def get_active_markets(self, request: Request) -> Response:
         """`GET /markets/active`"""
         query = request.query
@@ -441,11 +459,20 @@ class SxRoutes:
         del request
         catalogue = self._views.catalogue
         active = [market for market in catalogue.markets.values() if market.active]
-        active.sort(key=lambda one: catalogue.fixtures[one.fixture_id].game_time_s)
+        volumes, decimals = self._views.volumes.of_market, {one.address: one.decimals for one in self._rules.tokens}
+
+        def place(market: Any) -> tuple[int, int]:
+            matched = encode.nominal(volumes.get(market.market_hash, {}), decimals)
+            return -matched, catalogue.fixtures[market.fixture_id].game_time_s
+
+        active.sort(key=place)
         return _success([self._market(one) for one in active[:POPULAR_MAX]])
 
     def _market(self, market: Any) -> wire.Market:
-        return encode.market(market, self._views.catalogue.fixtures[market.fixture_id])
+        catalogue = self._views.catalogue
+        return encode.market(
+            market, catalogue.fixtures[market.fixture_id], catalogue.live_scores.get(market.fixture_id)
+        )
 
     # ---- user -----------------------------------------------------------------------------------------------------
 

@@ -13,12 +13,19 @@ from overround.server.operations import METRICS_TYPE, OperationsRoutes
 from overround.server.operator import OperatorRoutes
 from overround.server.routes import Parameter, Route
 from overround.server.sx import SxRoutes
+from overround.server.sx_fills import SxFillRoutes
+from overround.server.sx_trades import TradeRoutes
+from overround.server.sx_user import SxUserRoutes
 
 TEXT: Final = {"type": "string"}
 INTEGER: Final = {"type": "integer"}
 BOOLEAN: Final = {"type": "boolean"}
 TEXTS: Final = {"type": "array", "items": TEXT}
 INTEGERS: Final = {"type": "array", "items": INTEGER}
+# A text is looked at, and whatever is none is ignored.
+ANYTHING: Final = {
+    "anyOf": [{"type": kind} for kind in ("string", "number", "integer", "boolean", "null", "array", "object")]
+}
 
 _ADDRESS: Final = {"type": "string", "pattern": "^0x[0-9a-fA-F]{40}$"}
 _HASH: Final = {"type": "string", "pattern": "^0x[0-9a-fA-F]{64}$"}
@@ -43,6 +50,30 @@ _NEW_ORDER: Final = {
         "signature": TEXT,
     },
 }  # fmt: skip
+_FILL_BODY: Final = {
+    "type": "object",
+    "required": [
+        "baseToken", "isTakerBettingOutcomeOne", "stakeWei", "desiredOdds", "oddsSlippage", "fillSalt",
+        "taker", "takerSig",
+    ],
+    "properties": {
+        "market": ANYTHING,
+        "marketHash": {"anyOf": [_HASH, {"type": "null"}]},
+        "baseToken": _ADDRESS,
+        "isTakerBettingOutcomeOne": BOOLEAN,
+        "stakeWei": _AMOUNT,
+        "desiredOdds": _AMOUNT,
+        "oddsSlippage": INTEGER,
+        "fillSalt": TEXT,
+        "taker": _ADDRESS,
+        "takerSig": TEXT,
+        "action": ANYTHING,
+        "betting": ANYTHING,
+        "stake": ANYTHING,
+        "worstOdds": ANYTHING,
+        "worstReturning": ANYTHING,
+    },
+}  # fmt: skip
 _PLACE_BODY: Final = {
     "type": "object",
     "required": ["orders"],
@@ -61,10 +92,20 @@ def _path(name: str, description: str) -> Parameter:
 def _body(wire: type[msgspec.Struct]) -> dict[str, Any]:
     """The JSON schema of a wire struct, references resolved: each body stands alone."""
     (schema,), components = msgspec.json.schema_components([wire])
-    name = schema["$ref"].rpartition("/")[2]
-    resolved = dict(components[name])
-    resolved.pop("title", None)
+    resolved: dict[str, Any] = _resolved(schema, components)
     return resolved
+
+
+def _resolved(schema: Any, components: dict[str, Any]) -> Any:
+    if isinstance(schema, list):
+        return [_resolved(one, components) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        found = dict(components[schema["$ref"].rpartition("/")[2]])
+        found.pop("title", None)
+        return _resolved(found, components)
+    return {key: _resolved(one, components) for key, one in schema.items()}
 
 
 def sx_routes(sx: SxRoutes) -> list[Route]:
@@ -94,6 +135,10 @@ def sx_routes(sx: SxRoutes) -> list[Route]:
         Route(
             "GET", "/fixture/status", sx.get_fixture_statuses, "Status of fixtures", "reference",
             parameters=(_query("sportXEventIds", TEXTS, "comma list", required=True),),
+        ),
+        Route(
+            "GET", "/live-scores", sx.get_live_scores, "Scores of fixtures", "reference",
+            parameters=(_query("sportXEventIds", TEXTS, "comma list of at most 50", required=True),),
         ),
         Route(
             "GET", "/markets/active", sx.get_active_markets, "Active markets, paged", "reference",
@@ -138,7 +183,7 @@ def sx_routes(sx: SxRoutes) -> list[Route]:
         ),
         Route(
             "POST", "/orders/new", sx.place_orders, "Post signed orders", "orders", auth="signature",
-            body=_PLACE_BODY,
+            body=_PLACE_BODY, statuses=(200, 400, 403),
         ),
         Route(
             "POST", "/orders/cancel/v2", sx.cancel_orders, cancel.format("orders by hash"), "orders",
@@ -159,11 +204,94 @@ def sx_routes(sx: SxRoutes) -> list[Route]:
     ]  # fmt: skip
 
 
+def fill_routes(fills: SxFillRoutes) -> list[Route]:
+    """The SX dialect's takers (`spec/sx.md` 5.11 to 5.13)."""
+    return [
+        Route(
+            "POST", "/orders/fill/v2", fills.fill, "Fill the best orders of a market; answered after the betting delay",
+            "orders", auth="taker", body=_FILL_BODY, statuses=(200, 400, 503),
+        ),
+        Route(
+            "POST", "/orders/fill", fills.fill_orders, "The legacy form: fill these orders, all or nothing", "orders",
+            auth="taker", body=_body(sx_wire.FillOrdersBody), statuses=(200, 400, 503),
+        ),
+        Route(
+            "POST", "/orders/approve", fills.approve, "An allowance, by permit", "orders", auth="owner",
+            body=_body(sx_wire.ApproveBody),
+        ),
+    ]  # fmt: skip
+
+
+def sx_user_routes(user: SxUserRoutes) -> list[Route]:
+    """What an account does with its API key (`spec/sx.md` 5.16, 7.6)."""
+
+    def route(method: Any, path: str, handler: Any, summary: str, *statuses: int, **more: Any) -> Route:
+        return Route(method, path, handler, summary, "user", auth="key", statuses=(200, *statuses, 401), **more)
+
+    return [
+        route(
+            "POST", "/user/heartbeat", user.ping_heartbeat, "Cancel all my orders unless I call again in time", 400,
+            body=_body(sx_wire.HeartbeatBody),
+        ),
+        route(
+            "POST", "/user/heartbeat/cancel", user.cancel_heartbeat,
+            "Stop the heartbeat; orders stay. Needs no body",
+        ),
+        route("GET", "/user/heartbeat", user.get_heartbeat, "The heartbeat, and when it fired last"),
+        route("GET", "/user/exposure", user.get_exposure, "What open orders may cost, market by market"),
+        route(
+            "POST", "/heartbeat", user.legacy_heartbeat, "The heartbeat in its older form", 400, 403,
+            body=_body(sx_wire.LegacyHeartbeatBody),
+        ),
+    ]  # fmt: skip
+
+
+def trade_routes(trades: TradeRoutes) -> list[Route]:
+    """Trades of the past (`spec/sx.md` 5.14)."""
+    bettor = _query("bettor", TEXT, "checksummed address")
+    maker = _query("maker", BOOLEAN, "true: only trades of makers, false: only of takers")
+    settled = _query("settled", BOOLEAN, "paid by the outcome of its market")
+    status = _query("tradeStatus", {"type": "string", "enum": ["PENDING", "SUCCESS", "FAILED"]})
+    event = _query("sportXeventId", TEXT, "event id; also spelt sportXEventId")
+    page, ascending = _query("page", INTEGER, "from 0"), _query("sortAsc", BOOLEAN, "default false")
+
+    def route(path: str, handler: Any, summary: str, *parameters: Parameter) -> Route:
+        return Route("GET", path, handler, summary, "trades", parameters=parameters, statuses=(200, 400, 503))
+
+    return [
+        route(
+            "/trades", trades.get_trades,
+            "Trades, newest first; one of bettor, marketHashes, sportXeventId, startDate is required",
+            bettor, _query("marketHashes", TEXTS, "comma list of at most 100"), event,
+            _query("startDate", INTEGER, "matched at or after this unix second"),
+            _query("endDate", INTEGER, "matched in this unix second or before"),
+            settled, status, maker, _query("baseToken", TEXT, "checksummed address"),
+            _query("affiliate", TEXT, "the zero address; nobody has another one"),
+            _query("pageSize", INTEGER, "default 100, at most 300"),
+            _query("paginationKey", TEXT, "nextKey of the page before"),
+        ),
+        route(
+            "/trades/orders", trades.get_trades_of_orders, "Both sides of every fill of some orders",
+            _query("orderHashes", TEXTS, "comma list of at most 1000", required=True),
+        ),
+        route(
+            "/trades/consolidated", trades.get_consolidated, "Trades, one for each bettor of a fill",
+            bettor, event, settled, status, maker, page, _query("perPage", INTEGER, "1 to 1000, default 100"),
+            _query("sortBy", TEXT, "betTime, gameTime, netReturn, settleNetReturnValue, totalStake, ..."), ascending,
+        ),
+        route(
+            "/trades/portfolio/refunds", trades.get_refunds, "Capital-efficiency refunds: none",
+            _query("bettor", TEXT, "checksummed address", required=True), page,
+            _query("perPage", INTEGER, "1 to 500, default 100"), ascending,
+        ),
+    ]  # fmt: skip
+
+
 def operator_routes(operator: OperatorRoutes, *, with_clock: bool) -> list[Route]:
     """The operator's routes; the clock moves in a sandbox only."""
     checked = (200, 400, 401, 404, 409)
     fixture, market = _path("id", "sportXeventId"), _path("hash", "market hash")
-    account = _path("address", "account address")
+    account, fill = _path("address", "account address"), _path("fillHash", "fill hash")
 
     def route(method: Any, path: str, handler: Any, summary: str, **more: Any) -> Route:
         return Route(method, path, handler, summary, "operator", auth="operator", statuses=checked, **more)
@@ -190,12 +318,32 @@ def operator_routes(operator: OperatorRoutes, *, with_clock: bool) -> list[Route
             parameters=(market,), body=_body(operator_wire.MarketStatusBody),
         ),
         route(
+            "POST", "/admin/markets/{hash}/settle", operator.report_market, "Report a market's outcome, once",
+            parameters=(market,), body=_body(operator_wire.SettleBody),
+        ),
+        route(
+            "PUT", "/admin/fixtures/{id}/live-score", operator.set_live_score, "Set a fixture's score",
+            parameters=(fixture,), body=_body(operator_wire.LiveScoreBody),
+        ),
+        route(
+            "POST", "/admin/fills/{fillHash}/confirm", operator.confirm_fill, "Confirm a pending fill",
+            parameters=(fill,),
+        ),
+        route(
+            "POST", "/admin/fills/{fillHash}/fail", operator.fail_fill, "Fail a pending fill", parameters=(fill,)
+        ),
+        route(
             "PUT", "/admin/balances/{address}/{token}", operator.set_balance, "Set a wallet balance",
             parameters=(account, _path("token", "token address")), body=_body(operator_wire.BalanceBody),
         ),
         route(
             "GET", "/admin/accounts/{address}", operator.get_account, "What is known of an account",
             parameters=(account,),
+        ),
+        route(
+            "POST", "/admin/accounts/{address}/restriction", operator.set_restriction,
+            "Keep an account from posting, or let it post again",
+            parameters=(account,), body=_body(operator_wire.RestrictionBody),
         ),
         route(
             "POST", "/admin/api-keys", operator.issue_api_key, "Issue an API key; the one before stops working",

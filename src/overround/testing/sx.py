@@ -99,5 +99,131 @@ def signed_cancel(
     return {**body, **changes}
 
 
+def signed_fill(
+    account: LocalAccount,
+    market_hash: str,
+    *,
+    profile: Profile = MAINNET,
+    stake: int | str = 10_000_000,
+    desired_odds: int | str = 50 * 10**18,
+    slippage: int = 0,
+    outcome_one: bool = False,
+    salt: int | None = None,
+    shown: str | None = None,
+    display: dict[str, str] | None = None,
+    **changes: Any,
+) -> dict[str, Any]:
+    """The body of `POST /orders/fill/v2`. `shown` is the text that the wallet signed as `market`, the hash by default;
+    `display` are display texts that are signed and sent; `changes` replace members after signing."""
+    number = secrets.randbits(256) if salt is None else salt
+    display = display or {}
+    texts: dict[str, Any] = {_DISPLAY[name]: text for name, text in display.items()}
+    message = digests.FillMessage(
+        market=market_hash if shown is None else shown,
+        market_hash=market_hash,
+        base_token=profile.usdc,
+        stake_wei=str(stake),
+        desired_odds=str(desired_odds),
+        odds_slippage=slippage,
+        outcome_one=outcome_one,
+        fill_salt=number,
+        **texts,
+    )
+    digest = digests.fill_digest(profile.chain_id, profile.domain_version, parse_address(profile.fill_hasher), message)
+    body = {
+        "market": market_hash,
+        "baseToken": profile.usdc,
+        "isTakerBettingOutcomeOne": outcome_one,
+        "stakeWei": str(stake),
+        "desiredOdds": str(desired_odds),
+        "oddsSlippage": slippage,
+        "fillSalt": str(number),
+        "taker": checksum_address(account.address),
+        "takerSig": _hex(account.sign_digest(digest)),
+        "message": "N/A",
+        **display,
+    }
+    return {**body, **changes}
+
+
+_DISPLAY = {
+    "action": "action",
+    "betting": "betting",
+    "stake": "stake",
+    "worstOdds": "worst_odds",
+    "worstReturning": "worst_returning",
+}
+
+
+def signed_legacy_fill(
+    account: LocalAccount,
+    orders: list[dict[str, Any]],
+    amounts: list[int],
+    *,
+    profile: Profile = MAINNET,
+    salt: int | None = None,
+    **changes: Any,
+) -> dict[str, Any]:
+    """The body of `POST /orders/fill`: so much, maker side, of each of these signed entries of `POST /orders/new`."""
+    number = secrets.randbits(256) if salt is None else salt
+    message = digests.LegacyFillMessage(
+        orders=[
+            digests.OrderFields(
+                bytes.fromhex(entry["marketHash"][2:]),
+                parse_address(entry["baseToken"]),
+                int(entry["totalBetSize"]),
+                int(entry["percentageOdds"]),
+                entry["expiry"],
+                int(entry["salt"], 0),
+                parse_address(entry["maker"]),
+                parse_address(entry["executor"]),
+                entry["isMakerBettingOutcomeOne"],
+            )
+            for entry in orders
+        ],
+        maker_signatures=[bytes.fromhex(entry["signature"][2:]) for entry in orders],
+        taker_amounts=amounts,
+        fill_salt=number,
+    )
+    digest = digests.legacy_fill_digest(
+        profile.chain_id, profile.domain_version, parse_address(profile.fill_hasher), message
+    )
+    body = {
+        "orderHashes": [hash_of(entry) for entry in orders],
+        "takerAmounts": [str(amount) for amount in amounts],
+        "taker": checksum_address(account.address),
+        "takerSig": _hex(account.sign_digest(digest)),
+        "fillSalt": str(number),
+        **dict.fromkeys(("action", "market", "betting", "stake", "odds", "returning"), "N/A"),
+    }
+    return {**body, **changes}
+
+
+def signed_permit(
+    account: LocalAccount,
+    value: int,
+    *,
+    nonce: int = 0,
+    deadline: int | None = None,
+    profile: Profile = MAINNET,
+    **changes: Any,
+) -> dict[str, Any]:
+    """The body of `POST /orders/approve`; `changes` replace members after signing."""
+    deadline = int(time.time()) + 3600 if deadline is None else deadline
+    token = parse_address(profile.usdc)
+    message = digests.PermitMessage(
+        account.address, parse_address(profile.token_transfer_proxy), value, nonce, deadline
+    )
+    body = {
+        "owner": checksum_address(account.address),
+        "spender": profile.token_transfer_proxy,
+        "tokenAddress": profile.usdc,
+        "value": str(value),
+        "deadline": deadline,
+        "signature": _hex(account.sign_digest(digests.permit_digest(profile.chain_id, "USDC", token, message))),
+    }
+    return {**body, **changes}
+
+
 def _hex(value: bytes) -> str:
     return "0x" + value.hex()

@@ -61,6 +61,12 @@ class BestOdds:
         """An order left the book."""
         self._sides[side_key(terms)].remove(terms.percentage_odds, time_ms)
 
+    def keep_date(self, key: SideKey, before: int | None, updated_at_ms: int) -> None:
+        """A price that is the same after a record as before it has not changed, whatever happened in between."""
+        side = self._sides.get(key)
+        if side is not None and side.percentage_odds == before:
+            side.updated_at_ms = updated_at_ms
+
     def since(self) -> list[tuple[SideKey, int]]:
         """Since when each best price is the best: the one thing here that does not follow from the books."""
         return [(key, side.updated_at_ms) for key, side in self._sides.items()]

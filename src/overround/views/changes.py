@@ -55,12 +55,12 @@ class Changes:
     def __init__(self) -> None:
         self.orders: list[OrderChange] = []  # in the order in which they happened
         self.fills: list[FillChange] = []  # likewise
-        self._sides_before: dict[SideKey, int | None] = {}
+        self._sides_before: dict[SideKey, tuple[int | None, int]] = {}
 
-    def touch(self, side: SideKey, best_before: int | None) -> None:
+    def touch(self, side: SideKey, best_before: int | None, updated_at_ms: int) -> None:
         """An order is about to come to or leave this side."""
-        self._sides_before.setdefault(side, best_before)
+        self._sides_before.setdefault(side, (best_before, updated_at_ms))
 
-    def sides_before(self) -> dict[SideKey, int | None]:
-        """The touched sides with their best prices before the record."""
+    def sides_before(self) -> dict[SideKey, tuple[int | None, int]]:
+        """The touched sides with their best prices before the record, and since when they were that."""
         return self._sides_before

@@ -7,7 +7,7 @@ from overround.engine.types import FillHash, MarketHash
 
 
 class Fills:
-    """What feeds and the operator need of a fill while it is under way; the rest is history (`journal/history.py`)."""
+    """What feeds and the operator need of a fill while it is under way; the rest is history (`history/`)."""
 
     def __init__(self) -> None:
         self.pending: dict[FillHash, MatchedFill] = {}

@@ -44,6 +44,7 @@ from overround.views.catalogue import Catalogue
 from overround.views.changes import BestOddsChange, Changes, FillChange, FillStage, OrderChange
 from overround.views.fills import Fills
 from overround.views.orders import Orders
+from overround.views.volumes import Volumes
 
 
 class Views:
@@ -56,6 +57,7 @@ class Views:
         self.orders = Orders()
         self.best_odds = BestOdds()
         self.fills = Fills()
+        self.volumes = Volumes()
         self.fill_hashes: set[FillHash] = set()  # of every fill ever admitted (spec/decisions.md D5)
         self.requests = ReplayMemory()  # signed cancels already obeyed (spec/decisions.md C5)
         self.seq = 0
@@ -117,12 +119,14 @@ class Views:
             handler = self._apply.get(type(event))
             if handler is not None:
                 handler(record, event)
+        for side, (best_before, updated_at_ms) in self._changes.sides_before().items():
+            self.best_odds.keep_date(side, best_before, updated_at_ms)
         return self._changes
 
     def best_odds_changes(self, changes: Changes) -> list[BestOddsChange]:
         """The sides whose best price is another than before the record that was applied last."""
         found = []
-        for side, before in changes.sides_before().items():
+        for side, (before, _) in changes.sides_before().items():
             price = self.best_odds.get(side)
             if price is not None and price.percentage_odds != before:
                 found.append(BestOddsChange(side, price.percentage_odds, price.updated_at_ms))
@@ -195,6 +199,7 @@ class Views:
     def _on_matched(self, record: Record, event: FillMatched) -> None:
         del record
         self.fills.match(event.fill)
+        self.volumes.add(event.fill)
         self._changes.fills.append(FillChange(event.fill, FillStage.MATCHED))
 
     def _on_confirmed(self, record: Record, event: FillConfirmed) -> None:
@@ -206,7 +211,9 @@ class Views:
 
     def _on_failed(self, record: Record, event: FillFailed) -> None:
         del record
-        self._changes.fills.append(FillChange(self.fills.fail(event.fill_hash), FillStage.FAILED))
+        fill = self.fills.fail(event.fill_hash)
+        self.volumes.add(fill, -1)
+        self._changes.fills.append(FillChange(fill, FillStage.FAILED))
 
     def _on_reported(self, record: Record, event: MarketReported) -> None:
         del record
@@ -245,7 +252,10 @@ class Views:
     def _touch(self, terms: NewOrder) -> None:
         side = side_key(terms)
         price = self.best_odds.get(side)
-        self._changes.touch(side, price.percentage_odds if price else None)
+        if price is None:
+            self._changes.touch(side, None, 0)
+        else:
+            self._changes.touch(side, price.percentage_odds, price.updated_at_ms)
 
 
 def accepted_terms(record: Record, event: OrderAccepted) -> NewOrder:

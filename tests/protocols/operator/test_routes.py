@@ -14,7 +14,7 @@ from tests.protocols.operating import BEARER, MAINNET, Operator, address_of, new
 from overround.signing.address import checksum_address
 from overround.testing.accounts import ALICE
 from overround.testing.server import ServerProcess
-from overround.testing.sx import signed_order
+from overround.testing.sx import signed_cancel, signed_order
 
 pytestmark = pytest.mark.xdist_group("operator")  # one server for the module
 
@@ -341,12 +341,30 @@ def test_an_account_shows_balances_exposure_and_open_orders(http: httpx.Client, 
                 "balance": "50000000",
                 "available": "50000000",
                 "markets": [
-                    {"marketHash": market, "exposure": "40000000", "headroom": "10000000"},
-                    {"marketHash": other, "exposure": "50000000", "headroom": "0"},
+                    {
+                        "marketHash": market,
+                        "exposure": "40000000",
+                        "headroom": "10000000",
+                        "openOrders": 2,
+                        "suspended": [],
+                    },
+                    {
+                        "marketHash": other,
+                        "exposure": "50000000",
+                        "headroom": "0",
+                        "openOrders": 1,
+                        "suspended": [],
+                    },
                 ],
             }
         ],
-        "heartbeat": None,
+        "heartbeat": {
+            "account": address_of(account),
+            "armed": False,
+            "interval": 0,
+            "expiresAt": None,
+            "lastFiring": None,
+        },
         "restriction": {"restricted": False, "until": None},
         "openOrders": {"sx": 3, "nado": 0},
     }
@@ -445,3 +463,59 @@ def test_operator_answers_carry_the_same_envelope_as_all_others(http: httpx.Clie
     assert data_of(http.get("/admin/digest", headers=BEARER)).keys() == {"seq", "digest"}
     assert_failure(http.post("/admin/digest", headers=BEARER), 405, "METHOD_NOT_ALLOWED")
     assert_failure(http.get("/admin/nothing", headers=BEARER), 404, "NOT_FOUND")
+
+
+# ---- scores and restrictions ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.row("META-04")
+def test_live_scores_of_at_most_fifty_events_are_listed(http: httpx.Client, operator: Operator) -> None:
+    fixture, other = operator.fixture(), operator.fixture()
+    path = f"/admin/fixtures/{fixture}/live-score"
+    first = data_of(operator.call("PUT", path, {"teamOneScore": 0, "teamTwoScore": 0, "currentPeriod": "1"}))
+    assert (first["periodTime"], first["periods"], first["extra"]) == ("-1", [], "{}")
+    second = data_of(operator.call("PUT", path, {"teamOneScore": 1, "teamTwoScore": 0, "currentPeriod": "1"}))
+    assert second["createdAt"] == first["createdAt"]
+    assert data_of(http.get("/live-scores", params={"sportXEventIds": f"{other},{fixture},{fixture}"})) == [second]
+    assert_bad_request(http.get("/live-scores"), "sportXEventIds")
+    assert_bad_request(http.get("/live-scores", params={"sportXEventIds": ",".join(["L1"] * 51)}), "50")
+    unknown = operator.call(
+        "PUT", "/admin/fixtures/L0/live-score", {"teamOneScore": 0, "teamTwoScore": 0, "currentPeriod": "1"}
+    )
+    assert_failure(unknown, 404, "NOT_FOUND")
+
+
+@pytest.mark.row("META-04")
+def test_the_score_is_shown_with_a_reported_market(http: httpx.Client, operator: Operator) -> None:
+    fixture = operator.fixture()
+    market = operator.market(fixture)
+    score = {"teamOneScore": 3, "teamTwoScore": 2, "currentPeriod": "End"}
+    data_of(operator.call("PUT", f"/admin/fixtures/{fixture}/live-score", score))
+    assert "teamOneScore" not in data_of(http.get("/markets/find", params={"marketHashes": market}))[0]
+    reported = data_of(operator.call("POST", f"/admin/markets/{market}/settle", {"outcome": 1}))
+    assert (reported["teamOneScore"], reported["teamTwoScore"]) == (3, 2)
+
+
+@pytest.mark.row("EXP-09", "EXP-10", "ORD-07")
+def test_a_restricted_account_may_cancel_but_not_post_until_that_is_lifted(
+    http: httpx.Client, operator: Operator
+) -> None:
+    account, market = new_account(), operator.market()
+    operator.fund(account, 10**12)
+    body = {"orders": [signed_order(account, market)]}
+    data_of(http.post("/orders/new", json=body))
+    path = f"/admin/accounts/{address_of(account)}/restriction"
+    shown = data_of(operator.call("POST", path, {"restricted": True}))
+    assert shown["restriction"] == {"restricted": True, "until": None}
+
+    again = {"orders": [signed_order(account, market)]}
+    before = operator.digest()
+    assert_failure(http.post("/orders/new", json=again), 403, "ACCOUNT_RESTRICTED")
+    forged = {"orders": [{**again["orders"][0], "salt": "1"}]}
+    assert_failure(http.post("/orders/new", json=forged), 400, "SIGNATURE_MISMATCH")
+    assert operator.digest() == before
+    assert data_of(http.post("/orders/cancel/all", json=signed_cancel(account)))["cancelledCount"] == 1
+
+    shown = data_of(operator.call("POST", path, {"restricted": False}))
+    assert shown["restriction"] == {"restricted": False, "until": None}
+    assert data_of(http.post("/orders/new", json=again))["inserted"] == 1

@@ -8,16 +8,21 @@ from typing import Final
 
 import msgspec
 
+from overround.engine.catalogue import LiveScore, Period
 from overround.engine.commands import (
     AdjustClock,
     CreateFixture,
     CreateMarket,
+    DecideFill,
+    ReportMarket,
     SetBalance,
     SetFixtureStatus,
+    SetLiveScore,
     SetMarketStatus,
+    SetRestriction,
     UpdateFixture,
 )
-from overround.engine.types import Address, FixtureId, FixtureStatus, MarketHash
+from overround.engine.types import Address, FillHash, FixtureId, FixtureStatus, MarketHash, Outcome
 from overround.protocols import strict_json
 from overround.protocols.operator import wire
 from overround.protocols.sx.decode import body_of
@@ -30,6 +35,9 @@ from overround.signing.keccak import keccak256
 NAME_LENGTH_MAX: Final = 200
 LINE_MAX: Final = 1_000_000
 LINE_PLACES_MAX: Final = 3
+SCORE_MAX: Final = 1_000_000
+PERIODS_MAX: Final = 100
+EXTRA_LENGTH_MAX: Final = 4_096
 SECONDS_MAX: Final = 253_402_300_799  # the last second of the year 9999
 CLOCK_STEP_MAX_MS: Final = 10 * 366 * 24 * 3600 * 1000  # ten years
 _FIXTURE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
@@ -131,10 +139,54 @@ def set_market_status(hash_in_path: str, body: bytes) -> SetMarketStatus:
     status = body_of(body, wire.MarketStatusBody).status
     if status not in ("ACTIVE", "INACTIVE"):
         raise bad_request("status must be ACTIVE or INACTIVE")
-    found = parse_hash(hash_in_path)
-    if found is None:
-        raise WireError("NOT_FOUND", status=404)
-    return SetMarketStatus(market_hash=MarketHash(found), active=status == "ACTIVE")
+    return SetMarketStatus(market_hash=MarketHash(_hash(hash_in_path)), active=status == "ACTIVE")
+
+
+def report_market(hash_in_path: str, body: bytes) -> ReportMarket:
+    """`POST /admin/markets/{hash}/settle`"""
+    try:
+        outcome = Outcome(body_of(body, wire.SettleBody).outcome)
+    except ValueError:
+        raise bad_request("outcome must be 0, 1 or 2") from None
+    return ReportMarket(market_hash=MarketHash(_hash(hash_in_path)), outcome=outcome)
+
+
+def decide_fill(hash_in_path: str, *, confirmed: bool) -> DecideFill:
+    """`POST /admin/fills/{fillHash}/confirm` and `/fail`"""
+    return DecideFill(fill_hash=FillHash(_hash(hash_in_path)), confirmed=confirmed)
+
+
+def set_live_score(fixture_id: str, body: bytes) -> SetLiveScore:
+    """`PUT /admin/fixtures/{id}/live-score`"""
+    wanted = body_of(body, wire.LiveScoreBody)
+    if len(wanted.periods) > PERIODS_MAX:
+        raise bad_request(f"periods must contain at most {PERIODS_MAX} elements")
+    if len(wanted.extra) > EXTRA_LENGTH_MAX:
+        raise bad_request(f"extra must have at most {EXTRA_LENGTH_MAX} characters")
+    periods = tuple(
+        Period(
+            _name("periods.label", one.label),
+            one.isFinished,
+            _name("periods.teamOneScore", one.teamOneScore),
+            _name("periods.teamTwoScore", one.teamTwoScore),
+        )
+        for one in wanted.periods
+    )
+    score = LiveScore(
+        fixture_id=FixtureId(fixture_id),
+        current_period=_name("currentPeriod", wanted.currentPeriod),
+        period_time=_name("periodTime", wanted.periodTime),
+        team_one_score=_score("teamOneScore", wanted.teamOneScore),
+        team_two_score=_score("teamTwoScore", wanted.teamTwoScore),
+        periods=periods,
+        extra=wanted.extra,
+    )
+    return SetLiveScore(score=score)
+
+
+def set_restriction(address_in_path: str, body: bytes) -> SetRestriction:
+    """`POST /admin/accounts/{address}/restriction`"""
+    return SetRestriction(account=address(address_in_path), restricted=body_of(body, wire.RestrictionBody).restricted)
 
 
 def set_balance(address_in_path: str, token_in_path: str, body: bytes) -> SetBalance:
@@ -170,6 +222,20 @@ def adjust_clock(body: bytes, *, now_ms: int, real_ms: int, frozen: bool) -> Adj
     then_ms = now_ms + step_ms
     stands_still = wanted.freeze or (frozen and not wanted.resume)
     return AdjustClock(offset_ms=then_ms - real_ms, frozen_at_ms=then_ms if stands_still else None)
+
+
+def _hash(text: str) -> bytes:
+    """A hash in a path; what is none names nothing."""
+    found = parse_hash(text)
+    if found is None:
+        raise WireError("NOT_FOUND", status=404)
+    return found
+
+
+def _score(member: str, value: int) -> int:
+    if not 0 <= value <= SCORE_MAX:
+        raise bad_request(f"{member} must lie between 0 and {SCORE_MAX}")
+    return value
 
 
 def _name(member: str, text: str) -> str:

@@ -7,7 +7,9 @@ from typing import Any, Final
 from overround.engine.catalogue import Fixture
 from overround.engine.rejections import Rejection
 from overround.engine.types import Address
+from overround.protocols.sx import user
 from overround.protocols.sx.errors import WireError
+from overround.protocols.sx.units import iso_ms
 from overround.signing.address import checksum_address
 from overround.views.views import Views
 
@@ -15,6 +17,9 @@ _STATUS_OF: Final = {
     Rejection.FIXTURE_UNKNOWN: (404, "NOT_FOUND"),
     Rejection.MARKET_UNKNOWN: (404, "NOT_FOUND"),
     Rejection.TOKEN_UNKNOWN: (404, "NOT_FOUND"),
+    Rejection.FILL_UNKNOWN: (404, "NOT_FOUND"),
+    Rejection.MARKET_REPORTED: (409, "MARKET_ALREADY_REPORTED"),
+    Rejection.FILL_DECIDED: (409, "FILL_ALREADY_DECIDED"),
     Rejection.FIXTURE_EXISTS: (409, "FIXTURE_EXISTS"),
     Rejection.MARKET_EXISTS: (409, "MARKET_EXISTS"),
     Rejection.FIXTURE_OVER: (409, "FIXTURE_OVER"),
@@ -44,38 +49,27 @@ def fixture(one: Fixture) -> dict[str, Any]:
     }
 
 
-def account(address: Address, views: Views) -> dict[str, Any]:
+def decided(fill_hash: bytes, is_confirmed: bool) -> dict[str, Any]:
+    """What became of a fill, as its trades show it."""
+    return {"fillHash": "0x" + fill_hash.hex(), "tradeStatus": "SUCCESS" if is_confirmed else "FAILED"}
+
+
+def account(address: Address, views: Views, now_ms: int) -> dict[str, Any]:
     """What an operator sees of an account. Amounts are base units in decimal text."""
     balances = views.accounts.balances.get(address, {})
-    exposure: dict[Address, dict[bytes, int]] = {token: {} for token in balances}
-    open_orders = 0
-    for row in views.orders.of_maker(address):
-        open_orders += 1
-        markets = exposure.setdefault(row.terms.base_token, {})
-        left = row.terms.total_bet_size - row.fill_amount - row.pending_fill_amount
-        markets[row.terms.market_hash] = markets.get(row.terms.market_hash, 0) + left
-    texts = {checksum_address(token): str(amount) for token, amount in balances.items()}
+    available = views.accounts.available.get(address, {})
     return {
         "address": checksum_address(address),
-        "balances": texts,
-        "available": texts,
-        "exposure": [
-            {
-                "token": checksum_address(token),
-                "balance": str(balances.get(token, 0)),
-                "available": str(balances.get(token, 0)),
-                "markets": [
-                    {
-                        "marketHash": "0x" + market_hash.hex(),
-                        "exposure": str(amount),
-                        "headroom": str(balances.get(token, 0) - amount),
-                    }
-                    for market_hash, amount in markets.items()
-                ],
-            }
-            for token, markets in exposure.items()
-        ],
-        "heartbeat": None,
-        "restriction": {"restricted": False, "until": None},
-        "openOrders": {"sx": open_orders, "nado": 0},
+        "balances": {checksum_address(token): str(amount) for token, amount in balances.items()},
+        "available": {checksum_address(token): str(amount) for token, amount in available.items()},
+        "exposure": user.exposure(address, views),
+        "heartbeat": user.heartbeat_state(address, views),
+        "restriction": _restriction(views.accounts.restricted_until_ms.get(address, 0), now_ms),
+        "openOrders": {"sx": sum(1 for _ in views.orders.of_maker(address)), "nado": 0},
     }
+
+
+def _restriction(until_ms: int | None, now_ms: int) -> dict[str, Any]:
+    """`until` is null while it lasts until an operator lifts it, and where there is none."""
+    restricted = until_ms is None or now_ms < until_ms
+    return {"restricted": restricted, "until": iso_ms(until_ms) if restricted and until_ms is not None else None}

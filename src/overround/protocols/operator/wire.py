@@ -57,10 +57,42 @@ class MarketStatusBody(msgspec.Struct):
     status: str
 
 
+class SettleBody(msgspec.Struct):
+    """`POST /admin/markets/{hash}/settle`: 1, 2, or 0 where there is no winner"""
+
+    outcome: int
+
+
+class PeriodBody(msgspec.Struct):
+    """A part of a match; scores are text."""
+
+    label: str
+    isFinished: bool
+    teamOneScore: str
+    teamTwoScore: str
+
+
+class LiveScoreBody(msgspec.Struct):
+    """`PUT /admin/fixtures/{id}/live-score`"""
+
+    teamOneScore: int
+    teamTwoScore: int
+    currentPeriod: str
+    periodTime: str = "-1"
+    periods: list[PeriodBody] = []
+    extra: str = "{}"
+
+
 class BalanceBody(msgspec.Struct):
     """`PUT /admin/balances/{address}/{token}`: base units, as text or integer."""
 
     amount: str | int
+
+
+class RestrictionBody(msgspec.Struct):
+    """`POST /admin/accounts/{address}/restriction`"""
+
+    restricted: bool
 
 
 class ApiKeyBody(msgspec.Struct):

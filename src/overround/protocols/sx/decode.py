@@ -194,11 +194,14 @@ def _boolean(value: object) -> bool:
 
 def _signature(value: object) -> ReadSignature:
     """Wrong text is malformed; a value that no key can have made is a mismatch, later (`spec/decisions.md` P3)."""
-    return _read_signature(_text(value))
+    return read_signature(_text(value))
 
 
-def _read_signature(text: str) -> ReadSignature:
-    """Raises SignatureTextError; a bad value is a mismatch in its turn (`spec/decisions.md` P3)."""
+def read_signature(text: str) -> ReadSignature:
+    """The normal form of a signature's text; a bad value is a mismatch in its turn (`spec/decisions.md` P3).
+
+    Raises SignatureTextError.
+    """
     try:
         return ReadSignature(parse_signature(text))
     except SignatureValueError as error:
@@ -232,16 +235,25 @@ def order_mismatch(order: SignedOrder) -> WireError:
     """The answer for an order that its maker did not sign: with what was signed, if anything was."""
     order_hash = order.terms.order_hash
     what = f"orders[{order.place}]: the order hash is {units.hash_text(order_hash)}"
-    return _mismatch(what, digests.order_digest(order_hash), order.signature, order.terms.maker)
+    return mismatch(what, digests.order_digest(order_hash), order.signature, order.terms.maker)
 
 
-def _mismatch(what: str, digest: bytes, signature: ReadSignature, maker: Address) -> WireError:
+def mismatch(
+    what: str,
+    digest: bytes,
+    signature: ReadSignature,
+    claimed: Address,
+    *,
+    role: str = "maker",
+    code: str = "SIGNATURE_MISMATCH",
+) -> WireError:
+    """The answer where `claimed` did not sign the digest: says who did, if anybody."""
     if signature.raw is None:
-        return WireError("SIGNATURE_MISMATCH", detail=signature.fault)
+        return WireError(code, detail=signature.fault)
     recovered = recover_address(digest, signature.raw)
     signer = "no key" if recovered is None else checksum_address(recovered)
-    detail = f"{what}; its signature is of {signer}, not of the maker {checksum_address(maker)}"
-    return WireError("SIGNATURE_MISMATCH", detail=detail)
+    detail = f"{what}; its signature is of {signer}, not of the {role} {checksum_address(claimed)}"
+    return WireError(code, detail=detail)
 
 
 # ---- cancels (5.10) ------------------------------------------------------------------------------------------------
@@ -305,7 +317,7 @@ def _signed_members(wire: CancelBody) -> tuple[Address, bytes, int, ReadSignatur
     if not _CANCEL_SALT.fullmatch(wire.salt):
         raise bad_request("salt must be 0x and 64 hex digits")
     try:
-        signature = _read_signature(wire.signature)
+        signature = read_signature(wire.signature)
     except SignatureTextError as error:
         raise bad_request(str(error)) from None
     return maker, bytes.fromhex(wire.salt[2:]), _timestamp(wire.timestamp), signature
@@ -324,4 +336,4 @@ def cancel_mismatch(cancel: SignedCancel) -> WireError:
     """The answer for a cancel that its maker did not sign: with what was signed, if anything was."""
     command: Cancel = cancel.command
     what = f"the digest of this request is {units.hash_text(command.digest)}"
-    return _mismatch(what, command.digest, cancel.signature, command.maker)
+    return mismatch(what, command.digest, cancel.signature, command.maker)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -9,13 +10,15 @@ import msgspec
 from overround.engine import catalogue
 from overround.engine.commands import PlaceOrders
 from overround.engine.events import CancelRefused, OrderAccepted, OrderChanged, OrderRefused
+from overround.engine.fill import MatchedFill, average_odds
 from overround.engine.order import Trigger
 from overround.engine.record import Record
 from overround.engine.rules import Rules
+from overround.engine.types import Address
 from overround.protocols import strict_json
 from overround.protocols.sx import wire
 from overround.protocols.sx.errors import ORDER_OK, ORDER_STATUSES
-from overround.protocols.sx.profile import EXPIRY, Profile
+from overround.protocols.sx.profile import EXPIRY, USDC_DECIMALS, Profile
 from overround.protocols.sx.reference import MARKET_TYPES, SPORTS
 from overround.protocols.sx.units import hash_text, iso_ms, unpack_salt
 from overround.signing.address import checksum_address
@@ -24,6 +27,7 @@ from overround.views.orders import OrderRow
 
 CHAIN_VERSION: Final = "SXR"
 OUTCOME_VOID_NAME: Final = "NO_CONTEST"
+NOMINAL_DECIMALS: Final = 18  # enough for every token
 _NO_ADDRESS: Final = "0x0000000000000000000000000000000000000000"
 
 
@@ -32,17 +36,19 @@ def success(data: Any) -> bytes:
     return strict_json.encode({"status": "success", "data": data})
 
 
-def metadata(profile: Profile, rules: Rules, *, total_volume: int) -> dict[str, Any]:
+def metadata(profile: Profile, rules: Rules, *, total_volume: Mapping[Address, int]) -> dict[str, Any]:
     """`GET /metadata` (5.1): exactly one chain id under `addresses`, clients take the first."""
     tokens = {checksum_address(token.address): token for token in rules.tokens}
     return {
         "executorAddress": checksum_address(rules.executor),
-        "oracleFees": dict.fromkeys(tokens, "0"),
+        "oracleFees": dict.fromkeys(tokens, str(rules.fee)),
         "sportXAffiliate": {"address": _NO_ADDRESS, "amount": "0"},
         "makerOrderMinimums": {text: str(token.maker_minimum) for text, token in tokens.items()},
         "takerMinimums": {text: str(token.taker_minimum) for text, token in tokens.items()},
         "addresses": {str(rules.chain_id): {"USDC": profile.usdc, "WSX": profile.wsx}},
-        "totalVolume": total_volume,
+        "totalVolume": number(
+            nominal(total_volume, {one.address: one.decimals for one in rules.tokens}), NOMINAL_DECIMALS
+        ),
         "domainVersion": profile.domain_version,
         "EIP712FillHasher": profile.fill_hasher,
         "TokenTransferProxy": profile.token_transfer_proxy,
@@ -50,6 +56,25 @@ def metadata(profile: Profile, rules: Rules, *, total_volume: int) -> dict[str, 
         "oddsLadderStepSize": rules.odds_ladder_step,
         "bettingEnabled": True,
     }
+
+
+def decimal_text(amount: int, decimals: int) -> str:
+    """Nominal units: no trailing zeros, but at least one digit after the point (5.14)."""
+    whole, fraction = divmod(amount, 10**decimals)
+    digits = f"{fraction:0{decimals}d}".rstrip("0") if decimals else ""
+    return f"{whole}.{digits or '0'}"
+
+
+def number(amount: int, decimals: int) -> msgspec.Raw:
+    """Nominal units as a JSON number, to the last digit."""
+    return msgspec.Raw(decimal_text(amount, decimals).removesuffix(".0").encode())
+
+
+def nominal(amounts: Mapping[Address, int], decimals: Mapping[Address, int]) -> int:
+    """Amounts of several tokens together, one for one, with `NOMINAL_DECIMALS`; a token given up counts as USDC."""
+    return sum(
+        amount * 10 ** (NOMINAL_DECIMALS - decimals.get(token, USDC_DECIMALS)) for token, amount in amounts.items()
+    )
 
 
 def placed(record: Record) -> dict[str, Any]:
@@ -92,6 +117,16 @@ def cancelled(record: Record) -> dict[str, Any]:
     if orders:
         data["orders"] = orders
     return data
+
+
+def filled(fill: MatchedFill) -> wire.FillAnswer:
+    """Both fills (5.12): what was matched, and the taker's average implied odds."""
+    return wire.FillAnswer(
+        fillHash=hash_text(fill.fill_hash),
+        isPartialFill=fill.taker_stake < fill.stake,
+        totalFilled=str(fill.taker_stake),
+        averageOdds=str(average_odds(fill.taker_stake, fill.pot)),
+    )
 
 
 def order_row(row: OrderRow, fixture_id: str, executor: str) -> wire.OrderRow:
@@ -141,8 +176,8 @@ def fixture(one: catalogue.Fixture) -> wire.Fixture:
     )
 
 
-def market(one: catalogue.Market, of: catalogue.Fixture) -> wire.Market:
-    """A market object (5.6)."""
+def market(one: catalogue.Market, of: catalogue.Fixture, score: catalogue.LiveScore | None = None) -> wire.Market:
+    """A market object (5.6); `score` is its fixture's, where there is one."""
     encoded = wire.Market(
         status="ACTIVE" if one.active else "INACTIVE",
         marketHash=hash_text(one.market_hash),
@@ -168,7 +203,41 @@ def market(one: catalogue.Market, of: catalogue.Fixture) -> wire.Market:
         encoded.mainLine = one.main_line
         if one.line is not None:
             encoded.line = msgspec.Raw(one.line.encode())
+    if one.outcome is not None:
+        encoded.outcome = one.outcome.value
+        encoded.reportedDate = one.reported_at_ms // 1000
+        if score is not None:
+            encoded.teamOneScore, encoded.teamTwoScore = score.team_one_score, score.team_two_score
     return encoded
+
+
+def live_score(one: catalogue.LiveScore, of: catalogue.Fixture) -> wire.LiveScore:
+    """What `fixtures:live_scores` carries (6.6.6)."""
+    return wire.LiveScore(**_live_score(one, of))
+
+
+def live_score_row(one: catalogue.LiveScore, of: catalogue.Fixture) -> wire.LiveScoreRow:
+    """A row of `GET /live-scores` (5.5)."""
+    return wire.LiveScoreRow(
+        **_live_score(one, of), createdAt=iso_ms(one.created_at_ms), updatedAt=iso_ms(one.updated_at_ms)
+    )
+
+
+def _live_score(one: catalogue.LiveScore, of: catalogue.Fixture) -> dict[str, Any]:
+    return {
+        "teamOneScore": one.team_one_score,
+        "teamTwoScore": one.team_two_score,
+        "sportXEventId": one.fixture_id,
+        "currentPeriod": one.current_period,
+        "periodTime": one.period_time,
+        "sportId": of.sport_id,
+        "leagueId": of.league_id,
+        "periods": [
+            wire.Period(period.label, period.is_finished, period.team_one_score, period.team_two_score)
+            for period in one.periods
+        ],
+        "extra": one.extra,
+    }
 
 
 def is_quarter_line(line: str | None) -> bool:

@@ -48,10 +48,39 @@ CANCEL_CODES: Final = {
     Rejection.ALREADY_PROCESSED: "CANCEL_REQUEST_ALREADY_PROCESSED",
 }
 
+# Whole-request refusals of posting (`spec/sx.md` 7.7); HTTP 403.
+PLACE_CODES: Final = {Rejection.ACCOUNT_RESTRICTED: "ACCOUNT_RESTRICTED"}
+
 # What became of each posted order (`spec/sx.md` 5.9).
 ORDER_OK: Final = "OK"
 ORDER_STATUSES: Final = {
     Rejection.ORDER_EXISTS: "ORDERS_ALREADY_EXIST",
     Rejection.MARKET_NOT_BETTABLE: "INVALID_MARKET",
     Rejection.INSUFFICIENT_BALANCE: "INSUFFICIENT_BALANCE",
+}
+
+# Fills, on arrival and after the betting delay (`spec/sx.md` 5.12, 5.13, 8).
+FILL_CODES: Final = {
+    Rejection.FILL_EXISTS: "FILL_ALREADY_SUBMITTED",
+    Rejection.AFTER_ORDER_EXPIRY: "AFTER_ORDER_EXPIRY",
+    Rejection.ORDERS_INVALID: "INVALID_ORDERS",
+    Rejection.MARKETS_NOT_SAME: "MARKETS_NOT_SAME",
+    Rejection.BASE_TOKENS_NOT_SAME: "BASE_TOKENS_NOT_SAME",
+    Rejection.DIRECTIONS_NOT_SAME: "DIRECTIONS_NOT_SAME",
+    Rejection.MATCH_STATE_INVALID: "MATCH_STATE_INVALID",
+    Rejection.ORDER_SPACE_TOO_SMALL: "INSUFFICIENT_SPACE",
+    Rejection.TAKER_AMOUNT_TOO_LOW: "TAKER_AMOUNT_TOO_LOW",
+    Rejection.TOO_MANY_IN_FLIGHT: "META_TX_RATE_LIMIT_REACHED",
+    Rejection.TAKER_ALLOWANCE_TOO_LOW: "TAKER_INSUFFICIENT_BASE_TOKEN_ALLOWANCE",
+    Rejection.TAKER_BALANCE_TOO_LOW: "TAKER_INSUFFICIENT_BASE_TOKEN",
+    Rejection.INSUFFICIENT_SPACE: "INSUFFICIENT_SPACE",
+    Rejection.NO_MATCHING_ORDERS: "NO_MATCHING_ORDERS",
+    Rejection.ODDS_STALE: "ODDS_STALE",
+}
+
+# Approvals (`spec/sx.md` 5.11). A nonce that is used up meanwhile makes the signature one of another permit.
+APPROVAL_CODES: Final = {
+    Rejection.TOKEN_UNKNOWN: "BAD_BASE_TOKEN",
+    Rejection.DEADLINE_EXPIRED: "DEADLINE_EXPIRED",
+    Rejection.NONCE_STALE: "SIGNATURE_MISMATCH",
 }

@@ -11,10 +11,16 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from overround.engine.commands import UpdateFixture
-from overround.engine.events import FixtureChanged, FixtureCreated, MainLineChanged, MarketChanged, MarketCreated
+from overround.engine.events import (
+    FixtureChanged,
+    FixtureCreated,
+    LiveScoreSet,
+    MainLineChanged,
+    MarketChanged,
+    MarketCreated,
+)
 from overround.engine.order import OrderState
 from overround.engine.record import Record
-from overround.engine.types import FixtureId
 from overround.protocols import strict_json
 from overround.protocols.sx import encode, wire
 from overround.protocols.sx.profile import EXPIRY
@@ -30,6 +36,7 @@ BEST_ODDS: Final = "best_odds:global"
 MARKETS: Final = "markets:global"
 MAIN_LINE: Final = "main_line:global"
 FIXTURES: Final = "fixtures:global"
+LIVE_SCORES: Final = "fixtures:live_scores"
 
 _STATUS: Final = {OrderState.OPEN: "ACTIVE", OrderState.FILLED: "FILLED"}  # everything else is INACTIVE (7.1)
 
@@ -135,9 +142,10 @@ def _world_publications(record: Record, catalogue: Catalogue) -> Iterator[Public
     markets = [event.market for event in record.events if isinstance(event, MarketCreated | MarketChanged)]
     if isinstance(record.command, UpdateFixture):  # its markets show the start and whether bets go on in play
         markets += catalogue.markets_of(record.command.fixture_id)
-    of = catalogue.fixtures
+    of, scores = catalogue.fixtures, catalogue.live_scores
     yield from _arrays(
-        MARKETS, [strict_json.encode(encode.market(one, of[FixtureId(one.fixture_id)])) for one in markets]
+        MARKETS,
+        [strict_json.encode(encode.market(one, of[one.fixture_id], scores.get(one.fixture_id))) for one in markets],
     )
     for event in record.events:
         if isinstance(event, MainLineChanged):
@@ -149,3 +157,6 @@ def _world_publications(record: Record, catalogue: Catalogue) -> Iterator[Public
             yield Publication(MAIN_LINE, strict_json.encode(line))
         elif isinstance(event, FixtureCreated | FixtureChanged):
             yield Publication(FIXTURES, strict_json.encode(encode.fixture(event.fixture)))
+        elif isinstance(event, LiveScoreSet):
+            score = encode.live_score(event.score, of[event.score.fixture_id])
+            yield Publication(LIVE_SCORES, strict_json.encode(score))

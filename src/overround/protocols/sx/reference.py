@@ -70,3 +70,27 @@ MARKET_TYPES: Final[dict[int, MarketType]] = {
     1618: MarketType("1st 5 Innings Winner-12", False, "first-five-innings"),
     236: MarketType("1st 5 Innings Under/Over", True, "first-five-innings"),
 }
+
+# How long a fill waits while the match is on, ms (7.10): league labels beat sport ids.
+IN_PLAY_DELAYS_BY_LEAGUE: Final[dict[str, int]] = {
+    "NFL": 3_000,
+    "IPL": 4_000,
+    "NBA": 4_000,
+    "MLB": 5_000,
+    "NHL": 5_000,
+    "EPL": 6_000,
+    "La Liga": 6_000,
+    "Champions League": 6_000,
+    "Serie A": 6_000,
+    "Ligue 1": 6_000,
+}
+IN_PLAY_DELAYS_BY_SPORT: Final[dict[int, int]] = {
+    1: 8_000,
+    2: 8_000,
+    3: 8_000,
+    5: 10_000,
+    6: 5_000,
+    7: 6_000,
+    8: 8_000,
+    15: 8_000,
+}
