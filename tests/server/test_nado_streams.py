@@ -200,7 +200,7 @@ def test_a_connection_stays_the_wallets_that_it_is(loop: asyncio.Runner) -> None
 def test_books_are_gathered_for_fifty_milliseconds_and_their_messages_are_a_chain(
     loop: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nado_streams, "DEPTH_INTERVAL_S", 0.01)
+    monkeypatch.setattr(nado_streams, "DEPTH_INTERVAL_S", 0.7)  # longer than dialing takes
 
     def change(ns: int, bids: list[tuple[int, int]]) -> DepthChange:
         return DepthChange(
