@@ -7,6 +7,7 @@ to `dispatch`, and answered with one write. Requests that a client pipelines are
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -31,6 +32,8 @@ PIPELINE_MAX: Final = 64  # requests of one connection that wait for their turn;
 PARSED_BYTES_MAX: Final = 8 * 1024  # parsed before the pipeline is looked at: one read may hold thousands of requests
 
 WATCH_INTERVAL_S: Final = 1.0  # how late a slow client may be noticed
+
+_DOUBLE_SLASHES: Final = re.compile("//+")  # some clients join their base URL and a path with both slashes
 
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
@@ -380,7 +383,7 @@ class VenueHttpProtocol(HttpToolsProtocol):
         """Hand the connection over to the WebSocket endpoint of this path."""
         self._expect_nothing()
         path, _, query = self.url.partition(b"?")
-        endpoint = self.limits.sockets.get(_decode_path(path))
+        endpoint = self.limits.sockets.get(_DOUBLE_SLASHES.sub("/", _decode_path(path)))
         client = self.limits.proxies.client(self._client, self.headers) if self._is_proxied else self._client
         request = UpgradeRequest(_decode_path(path), query.decode("latin-1"), self.headers, client)
         if self._method != "GET":
