@@ -10,17 +10,18 @@ import pytest
 from tests.engine.desk import ALICE, BOB, Desk, number
 from tests.properties.traffic import START_MS, Traffic
 
-from overround.engine.commands import AnyCommand, CancelAll, Command, NewOrder, Tick
+from overround.engine.base import Command
+from overround.engine.commands import CancelAll, NewOrder, Tick, VenueCommand
 from overround.engine.engine import Engine
 from overround.engine.types import WORD_MAX
 
-COMMANDS: tuple[type, ...] = get_args(AnyCommand)
+COMMANDS: tuple[type, ...] = get_args(VenueCommand)
 
 
-def samples() -> dict[type, AnyCommand]:
+def samples() -> dict[type, VenueCommand]:
     """A command of every kind, as traffic makes them."""
     traffic, random = Traffic(), Random(1)
-    found: dict[type, AnyCommand] = {Tick: Tick(), **{type(one): one for one in traffic.opening()}}
+    found: dict[type, VenueCommand] = {Tick: Tick(), **{type(one): one for one in traffic.opening()}}
     for kind in dict.fromkeys((*traffic.trading, *traffic.operating)):
         command = kind(random, START_MS)
         found.setdefault(type(command), command)
@@ -43,7 +44,7 @@ def test_the_engine_decides_every_command(kind: type) -> None:
 def test_a_command_is_read_back_as_it_was_written(kind: type) -> None:
     command = samples()[kind]
     payload = msgspec.json.encode(command)
-    assert msgspec.json.decode(payload, type=AnyCommand) == command
+    assert msgspec.json.decode(payload, type=VenueCommand) == command
     assert msgspec.json.decode(payload)["command"] == kind.__name__
 
 

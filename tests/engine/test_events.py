@@ -10,15 +10,16 @@ import pytest
 from tests.properties.traffic import STEPS_MS, Traffic
 from tests.properties.twins import Twins
 
-from overround.engine.events import AnyEvent, Event
+from overround.engine.base import Event
+from overround.engine.events import VenueEvent
 
-EVENTS: tuple[type, ...] = get_args(AnyEvent)
+EVENTS: tuple[type, ...] = get_args(VenueEvent)
 
 
 @pytest.fixture(scope="module")
-def happened() -> dict[type, AnyEvent]:
+def happened() -> dict[type, VenueEvent]:
     """One event of every kind, out of some busy days."""
-    found: dict[type, AnyEvent] = {}
+    found: dict[type, VenueEvent] = {}
     for seed in range(20):
         twins, traffic, random = Twins(), Traffic(), Random(seed)
         for command in traffic.opening():
@@ -33,10 +34,10 @@ def happened() -> dict[type, AnyEvent]:
 
 
 @pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
-def test_an_event_happens_and_is_read_back_as_it_was_written(kind: type, happened: dict[type, AnyEvent]) -> None:
+def test_an_event_happens_and_is_read_back_as_it_was_written(kind: type, happened: dict[type, VenueEvent]) -> None:
     event = happened[kind]
     payload = msgspec.json.encode(event)
-    assert msgspec.json.decode(payload, type=AnyEvent) == event
+    assert msgspec.json.decode(payload, type=VenueEvent) == event
     assert msgspec.json.decode(payload)["event"] == kind.__name__
     assert issubclass(kind, Event)
     assert kind.__struct_config__.frozen

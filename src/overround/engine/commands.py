@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from overround.engine.base import Command
 from overround.engine.catalogue import LiveScore
+from overround.engine.continuous.commands import AnyContinuousCommand
 from overround.engine.rules import Rules
 from overround.engine.types import Address, FillHash, FixtureId, FixtureStatus, MarketHash, OrderHash, Outcome
-
-
-class Command(msgspec.Struct, frozen=True, tag=True, tag_field="command", kw_only=True, omit_defaults=True):
-    """Base of all commands; the tag is the class name in the journal."""
 
 
 class NewOrder(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -255,7 +253,8 @@ class DecideFill(Command, frozen=True):
     confirmed: bool
 
 
-AnyCommand = (
+# What is asked of the venue as a whole and of fixed-odds markets.
+VenueCommand = (
     ConfigureVenue
     | AdjustClock
     | Tick
@@ -282,3 +281,4 @@ AnyCommand = (
     | FillOrders
     | DecideFill
 )
+AnyCommand = VenueCommand | AnyContinuousCommand

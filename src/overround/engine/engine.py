@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, overload
 
 from overround.engine import accounts, cancelling, filling, fixtures, heartbeats, placing, ticking
 from overround.engine.commands import (
@@ -33,13 +34,18 @@ from overround.engine.commands import (
     StopHeartbeat,
     Tick,
     UpdateFixture,
+    VenueCommand,
 )
+from overround.engine.continuous import engine as continuous
+from overround.engine.continuous.commands import AnyContinuousCommand
+from overround.engine.continuous.rejections import Refusal
 from overround.engine.events import AnyEvent, ClockAdjusted, VenueConfigured
 from overround.engine.exposure import restore_rule
 from overround.engine.rejections import Rejection
 from overround.engine.state import State
 
-Outcome = list[AnyEvent] | Rejection
+VenueOutcome = list[AnyEvent] | Rejection  # of the venue's own commands and those of fixed-odds markets
+Outcome = VenueOutcome | Refusal
 
 
 def _configure(state: State, command: ConfigureVenue, now_ms: int) -> list[AnyEvent]:
@@ -54,6 +60,11 @@ def _adjust_clock(state: State, command: AdjustClock, now_ms: int) -> list[AnyEv
     del now_ms
     state.adjust_clock(command.offset_ms, command.frozen_at_ms)
     return [ClockAdjusted(offset_ms=command.offset_ms, frozen_at_ms=command.frozen_at_ms)]
+
+
+def _continuous(rule: Callable[[continuous.ContinuousState, Any, int], Any]) -> Callable[[State, Any, int], Any]:
+    """A rule of continuous markets as one of the venue's."""
+    return lambda state, command, now_ms: rule(state.continuous, command, now_ms)
 
 
 _RULES: Final[dict[type, Callable[[State, Any, int], Outcome]]] = {
@@ -82,6 +93,7 @@ _RULES: Final[dict[type, Callable[[State, Any, int], Outcome]]] = {
     FillMarket: filling.submit,
     FillOrders: filling.submit,
     DecideFill: filling.decide,
+    **{kind: _continuous(rule) for kind, rule in continuous.RULES.items()},
 }
 
 
@@ -91,6 +103,12 @@ class Engine:
     def __init__(self, state: State | None = None) -> None:
         self.state = State() if state is None else state
 
+    @overload
+    def execute(self, command: AnyContinuousCommand, now_ms: int) -> list[AnyEvent] | Refusal: ...
+
+    @overload
+    def execute(self, command: VenueCommand, now_ms: int) -> VenueOutcome: ...
+
     def execute(self, command: AnyCommand, now_ms: int) -> Outcome:
         """Decide one command at a given time, never earlier than the one before.
 
@@ -99,7 +117,7 @@ class Engine:
         """
         state = self.state
         outcome = _RULES[type(command)](state, command, now_ms)
-        if state.touched.moved and not isinstance(outcome, Rejection):
+        if state.touched.moved and isinstance(outcome, list):
             outcome += restore_rule(state, now_ms)
         return outcome
 
@@ -124,4 +142,8 @@ class Engine:
 
     def digest(self) -> bytes:
         """32 bytes, equal for equal states; costs the same however large the state is."""
-        return self.state.weights.digest()
+        state = self.state
+        weight = state.weights.digest()
+        if state.continuous.rules is None:
+            return weight
+        return hashlib.sha256(weight + continuous.digest(state.continuous)).digest()

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
-
+from overround.engine.base import Event
 from overround.engine.catalogue import Fixture, League, LiveScore, Market, Team
+from overround.engine.continuous.events import AnyContinuousEvent
 from overround.engine.fill import MatchedFill
 from overround.engine.order import CancelRefusal, OrderState, Trigger
 from overround.engine.rejections import Rejection
 from overround.engine.rules import Rules
 from overround.engine.types import Address, FillHash, FixtureId, MarketHash, OrderHash, Outcome
-
-
-class Event(msgspec.Struct, frozen=True, tag=True, tag_field="event", kw_only=True, gc=False):
-    """Base of all events; the tag is the class name in the journal."""
 
 
 class VenueConfigured(Event, frozen=True):
@@ -107,7 +103,10 @@ class HeartbeatStopped(Event, frozen=True):
 
 
 class HeartbeatFired(Event, frozen=True):
-    """No ping came in time: these orders were cancelled (their `OrderChanged` follow) or are doomed if held."""
+    """No ping came in time: these orders were cancelled (their `OrderChanged` follow) or are doomed if held.
+
+    The digests of orders on continuous markets stand behind the hashes (N13); their `OrderEnded` follow.
+    """
 
     account: Address
     last_ping_ms: int
@@ -211,7 +210,7 @@ class FillFailed(Event, frozen=True):
     wallet_short: bool
 
 
-AnyEvent = (
+VenueEvent = (
     VenueConfigured
     | ClockAdjusted
     | LeagueCreated
@@ -242,3 +241,4 @@ AnyEvent = (
     | FillConfirmed
     | FillFailed
 )
+AnyEvent = VenueEvent | AnyContinuousEvent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from overround.engine.commands import GrantGrace, PingHeartbeat, ResumeVenue, StopHeartbeat
+from overround.engine.continuous import cancelling as continuous
 from overround.engine.events import (
     AnyEvent,
     FillDropped,
@@ -14,8 +15,10 @@ from overround.engine.events import (
     HeartbeatStopped,
 )
 from overround.engine.heartbeat import Firing, Heartbeat
-from overround.engine.order import Trigger
+from overround.engine.order import Order, Trigger
+from overround.engine.rules import HeartbeatScope
 from overround.engine.state import State
+from overround.engine.types import Address, OrderHash
 
 
 def ping(state: State, command: PingHeartbeat, now_ms: int) -> list[AnyEvent]:
@@ -46,9 +49,10 @@ def fire(state: State, now_ms: int) -> list[AnyEvent]:
     address = state.heartbeats.first()
     armed = state.heartbeats.get(address)
     assert armed is not None
-    account = state.accounts[address]
-    orders = sorted(account.live_orders(), key=lambda order: order.number)
-    hashes = tuple(order.terms.order_hash for order in orders)
+    scope = HeartbeatScope.BOTH if state.rules is None else state.rules.heartbeat_scope
+    orders = _fixed_odds_orders(state, address) if scope is not HeartbeatScope.NADO else []
+    digests = _continuous_digests(state, address) if scope is not HeartbeatScope.SX else []
+    hashes = (*(order.terms.order_hash for order in orders), *digests)
     state.set_heartbeat(address, None)
     state.set_last_firing(address, Firing(armed.pinged_at_ms, armed.deadline_ms, now_ms, hashes))
     fired = HeartbeatFired(
@@ -59,7 +63,18 @@ def fire(state: State, now_ms: int) -> list[AnyEvent]:
         order_hashes=hashes,
     )
     ended = (state.end(order, Trigger.HEARTBEAT, now_ms) for order in orders)
-    return [fired, *(one for one in ended if one is not None)]
+    events: list[AnyEvent] = [fired, *(one for one in ended if one is not None)]
+    if digests:
+        events += continuous.cancel_all_of_wallet(state.continuous, address)
+    return events
+
+
+def _fixed_odds_orders(state: State, address: Address) -> list[Order]:
+    return sorted(state.accounts[address].live_orders(), key=lambda order: order.number)
+
+
+def _continuous_digests(state: State, address: Address) -> list[OrderHash]:
+    return [OrderHash(order.terms.digest) for order in state.continuous.orders_of_wallet(address)]
 
 
 def grant_grace(state: State, command: GrantGrace, now_ms: int) -> list[AnyEvent]:

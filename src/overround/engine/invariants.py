@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from overround.engine.continuous import invariants as continuous
 from overround.engine.fill import FillStatus
 from overround.engine.order import FINAL, Order, OrderState
 from overround.engine.state import State
@@ -19,6 +20,7 @@ def check(state: State) -> None:
     _check_books(state)
     _check_expiry(state)
     _check_weights(state)
+    continuous.check(state.continuous)
 
 
 def _check_orders(state: State) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 import msgspec
 
 from overround.engine.types import Address
@@ -40,6 +42,14 @@ class Restrictions(msgspec.Struct, frozen=True):
     duration_ms: int = 900_000
 
 
+class HeartbeatScope(Enum):
+    """Which of a wallet's orders a missed heartbeat cancels (N13)."""
+
+    BOTH = "both"
+    SX = "sx"  # those on fixed-odds markets
+    NADO = "nado"  # those on continuous markets, of all its subaccounts
+
+
 class Rules(msgspec.Struct, frozen=True):
     """Everything that decides and may differ between venues (spec/sx.md 1.1, 5.10, 9).
 
@@ -61,6 +71,7 @@ class Rules(msgspec.Struct, frozen=True):
     restrictions: Restrictions = Restrictions()
     approval_required: bool = False  # orders and fills need an allowance (5.11)
     tells_pending_trades: bool = False  # on `recent_trades`; here because offsets are counted along the journal (6.6.3)
+    heartbeat_scope: HeartbeatScope = HeartbeatScope.BOTH
 
     def token(self, address: bytes) -> Token | None:
         """The supported token at this address."""

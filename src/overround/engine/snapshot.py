@@ -12,8 +12,10 @@ from typing import Final, TypeVar
 import msgspec
 
 from overround.engine.account import Account
+from overround.engine.base import Section
 from overround.engine.catalogue import Fixture, League, LiveScore, Market, Team
 from overround.engine.commands import NewOrder
+from overround.engine.continuous import snapshot as continuous
 from overround.engine.fill import Fill, HeldFill
 from overround.engine.heartbeat import Firing, Heartbeat
 from overround.engine.order import FINAL, Order, OrderState, Trigger
@@ -24,10 +26,6 @@ from overround.engine.types import Address, FillHash, FixtureId, MarketHash, Ord
 CHUNK_SIZE: Final = 1_000  # records per section
 _HASH_BYTES: Final = 32
 _T = TypeVar("_T")
-
-
-class Section(msgspec.Struct, frozen=True, tag=True, tag_field="section"):
-    """Base of the parts of a snapshot."""
 
 
 class WorldSection(Section, frozen=True):
@@ -45,9 +43,9 @@ class WorldSection(Section, frozen=True):
     cancels_from_s: int = 0
     priority_count: int = 0
     fill_count: int = 0
-    funded: list[tuple[Address, int]] = []
-    fees: list[tuple[Address, int]] = []
-    live_scores: list[LiveScore] = []
+    funded: list[tuple[Address, int]] = msgspec.field(default_factory=list)
+    fees: list[tuple[Address, int]] = msgspec.field(default_factory=list)
+    live_scores: list[LiveScore] = msgspec.field(default_factory=list)
 
 
 class AccountImage(msgspec.Struct, frozen=True, gc=False):
@@ -113,7 +111,16 @@ class BurntSection(Section, frozen=True):
     fill_hashes: bytes
 
 
-AnySection = WorldSection | AccountSection | OrderSection | ClosedSection | ReplaySection | FillSection | BurntSection
+AnySection = (
+    WorldSection
+    | AccountSection
+    | OrderSection
+    | ClosedSection
+    | ReplaySection
+    | FillSection
+    | BurntSection
+    | continuous.AnyContinuousSection
+)
 
 
 def dump(state: State) -> Iterator[AnySection]:
@@ -146,6 +153,7 @@ def dump(state: State) -> Iterator[AnySection]:
     # Copies: a state that is loaded from these sections must not change with this one.
     yield from (FillSection([], chunk) for chunk in _chunks(map(msgspec.structs.replace, state.fills.by_hash.values())))
     yield from (BurntSection(b"".join(chunk)) for chunk in _chunks(state.burnt))
+    yield from continuous.dump(state.continuous)
 
 
 def load(sections: Iterable[AnySection]) -> State:
@@ -175,6 +183,9 @@ def load(sections: Iterable[AnySection]) -> State:
             case BurntSection():
                 for fill_hash in _hashes(section.fill_hashes):
                     state.burn(FillHash(fill_hash))
+            case _:
+                continuous.load_section(state.continuous, section)
+    continuous.finish_loading(state.continuous)
     state.touched.take()  # nothing has moved since the state was dumped
     return state
 

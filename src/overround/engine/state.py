@@ -11,6 +11,7 @@ from msgspec.structs import force_setattr, replace
 from overround.engine.account import Account, Position
 from overround.engine.catalogue import Fixture, League, LiveScore, Market, Team
 from overround.engine.commands import NewOrder
+from overround.engine.continuous.state import ContinuousState
 from overround.engine.events import OrderChanged
 from overround.engine.expiry import ExpiryIndex
 from overround.engine.exposure import Touched
@@ -62,6 +63,7 @@ class State:
         self.restricted: set[Address] = set()  # accounts that are, or were until some time ago
         self.heartbeats = Heartbeats()
         self.live_scores: dict[FixtureId, LiveScore] = {}
+        self.continuous = ContinuousState()  # the other kind of market, with a room and a weight of its own
         self.touched = Touched()  # whose money or exposure the command under way has moved
         self.weights = Weights()
         self._odds: dict[int, int] = {}

@@ -8,6 +8,7 @@ from typing import Final
 
 from overround.engine import filling, fixtures, heartbeats
 from overround.engine.commands import Tick
+from overround.engine.continuous import ticking as continuous
 from overround.engine.events import AnyEvent, FillMatched
 from overround.engine.exposure import restore_rule
 from overround.engine.order import Trigger
@@ -42,23 +43,27 @@ def tick(state: State, command: Tick, now_ms: int) -> list[AnyEvent]:
 
 
 # Which of several deadlines at the same moment comes first (D9).
-_EXPIRY, _START, _HEARTBEAT, _SETTLEMENT, _RELEASE = range(5)
+_EXPIRY, _CONTINUOUS_EXPIRY, _START, _HEARTBEAT, _SETTLEMENT, _RELEASE = range(6)
+_NEVER: Final = 2**80  # ms: later than the last second that an order can name
 
 
 def _first_due(state: State) -> tuple[int, int] | None:
-    """The earliest deadline, and what it is."""
-    expiry_s, start_s, fills = state.expiry.next_s, _next_start_s(state), state.fills
-    first = None if expiry_s is None else (expiry_s * 1000, _EXPIRY)
-    if start_s is not None:
-        first = min(first or (start_s * 1000, _START), (start_s * 1000, _START))
-    for deadline_ms, kind in (
-        (state.heartbeats.next_ms, _HEARTBEAT),
-        (fills.next_settlement_ms, _SETTLEMENT),
-        (fills.next_release_ms, _RELEASE),
-    ):
-        if deadline_ms is not None and (first is None or deadline_ms < first[0]):
-            first = (deadline_ms, kind)
-    return first
+    """The earliest deadline, and what it is. Asked before every command: no loop, no tuple but the answer."""
+    fills = state.fills
+    first_ms, kind = _NEVER, _EXPIRY
+    if (second := state.expiry.next_s) is not None:
+        first_ms = second * 1000
+    if (second := state.continuous.expiry.next_s) is not None and second * 1000 < first_ms:
+        first_ms, kind = second * 1000, _CONTINUOUS_EXPIRY
+    if (second := _next_start_s(state)) is not None and second * 1000 < first_ms:
+        first_ms, kind = second * 1000, _START
+    if (due_ms := state.heartbeats.next_ms) is not None and due_ms < first_ms:
+        first_ms, kind = due_ms, _HEARTBEAT
+    if (due_ms := fills.next_settlement_ms) is not None and due_ms < first_ms:
+        first_ms, kind = due_ms, _SETTLEMENT
+    if (due_ms := fills.next_release_ms) is not None and due_ms < first_ms:
+        first_ms, kind = due_ms, _RELEASE
+    return None if first_ms == _NEVER else (first_ms, kind)
 
 
 def _expire(state: State, now_ms: int) -> list[AnyEvent]:
@@ -71,8 +76,14 @@ def _begin(state: State, now_ms: int) -> list[AnyEvent]:
     return fixtures.begin_match(state, state.fixtures[fixture_id], now_ms)
 
 
+def _expire_continuous(state: State, now_ms: int) -> list[AnyEvent]:
+    del now_ms
+    return [*continuous.expire_next(state.continuous)]
+
+
 _FIRE: Final[dict[int, Callable[[State, int], list[AnyEvent]]]] = {
     _EXPIRY: _expire,
+    _CONTINUOUS_EXPIRY: _expire_continuous,
     _START: _begin,
     _HEARTBEAT: heartbeats.fire,
     _SETTLEMENT: filling.settle_next,

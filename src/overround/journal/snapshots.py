@@ -10,7 +10,8 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from overround.engine.snapshot import AnySection, Section
+from overround.engine.base import Section
+from overround.engine.snapshot import AnySection
 from overround.journal.journal import Journal
 
 FOLDER_NAME: Final = "snapshots"

@@ -16,11 +16,21 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, overload
 
 import msgspec
 
-from overround.engine.commands import AdjustClock, AnyCommand, GrantGrace, PlaceOrders, ResumeVenue, Tick
+from overround.engine.commands import (
+    AdjustClock,
+    AnyCommand,
+    GrantGrace,
+    PlaceOrders,
+    ResumeVenue,
+    Tick,
+    VenueCommand,
+)
+from overround.engine.continuous.commands import AnyContinuousCommand, SubmitOrders
+from overround.engine.continuous.rejections import Refusal
 from overround.engine.engine import Engine, Outcome
 from overround.engine.events import AnyEvent
 from overround.engine.record import Record
@@ -39,7 +49,8 @@ SETTLE_S: Final = 0.05  # after an interruption: new connections are accepted an
 ALARM_S_MAX: Final = 5.0  # a far deadline is looked at again: the machine's clock may have been set in between
 DEAF_ALARM_S_MIN: Final = 0.1  # while nobody is heard every alarm is answered with grace: not too many of them
 
-Decision = Record | Rejection
+Decision = Record | Rejection | Refusal
+_PLACING: Final = (PlaceOrders, SubmitOrders)  # cancel-and-place takes as much off as it puts on
 
 
 class InboxFull(Exception):
@@ -99,10 +110,16 @@ class Sequencer:
         """Commands waiting for their turn."""
         return len(self._inbox)
 
-    def submit(self, command: AnyCommand, command_id: str) -> asyncio.Future[Decision]:
+    @overload
+    def submit(self, command: AnyContinuousCommand, command_id: str) -> asyncio.Future[Record | Refusal]: ...
+
+    @overload
+    def submit(self, command: VenueCommand, command_id: str) -> asyncio.Future[Record | Rejection]: ...
+
+    def submit(self, command: AnyCommand, command_id: str) -> Any:
         """Queue a command; resolves to its record, or to the reason why nothing happened, once that is durable."""
         size = len(self._inbox)
-        if size >= INBOX_SIZE_MAX or (size >= PLACE_INBOX_SIZE_MAX and isinstance(command, PlaceOrders)):
+        if size >= INBOX_SIZE_MAX or (size >= PLACE_INBOX_SIZE_MAX and isinstance(command, _PLACING)):
             raise InboxFull
         answer: asyncio.Future[Decision] = self._loop.create_future()
         self._inbox.append(_Waiting(command, command_id, answer, self._clock.now_ms()))
@@ -274,7 +291,7 @@ class Sequencer:
         """At the time of this turn, and so is everything that waits: a ping counts from the end of the lost time."""
         self._time_ms = max(self._time_ms, now_ms)
         events = self._engine.execute(command, self._time_ms)
-        assert not isinstance(events, Rejection)
+        assert isinstance(events, list)
         records.append(self._record(command, command_id, events))
 
     def _fire_deadlines(self, until_ms: int, records: list[Record]) -> None:
@@ -284,11 +301,11 @@ class Sequencer:
         # More than once where a tick made something due at once, which it leaves to the next one.
         while (deadline_ms := self._engine.next_deadline_ms()) is not None and deadline_ms <= self._time_ms:
             events = self._engine.execute(Tick(), self._time_ms)
-            assert not isinstance(events, Rejection)
+            assert isinstance(events, list)
             records.append(self._record(Tick(), TICK_ID, events))
 
     def _decide(self, waiting: _Waiting, outcome: Outcome, records: list[Record]) -> Decision:
-        if isinstance(outcome, Rejection):
+        if not isinstance(outcome, list):
             return outcome
         record = self._record(waiting.command, waiting.command_id, outcome)
         records.append(record)

@@ -11,10 +11,13 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, overload
 
-from overround.engine.commands import AnyCommand, ResumeVenue
+from overround.engine.commands import AnyCommand, ResumeVenue, VenueCommand
+from overround.engine.continuous.commands import AnyContinuousCommand
+from overround.engine.continuous.rejections import Refusal
 from overround.engine.record import Record
+from overround.engine.rejections import Rejection
 from overround.history.history import History
 from overround.journal.journal import Journal
 from overround.journal.snapshots import SnapshotStore
@@ -26,7 +29,7 @@ from overround.runtime.feed import hub_of
 from overround.runtime.fills import FillResults
 from overround.runtime.leadership import FolderLock, Leadership
 from overround.runtime.recovery import Recovered, recover
-from overround.runtime.sequencer import Decision, InboxFull, Sequencer
+from overround.runtime.sequencer import InboxFull, Sequencer
 from overround.runtime.snapshotter import Snapshotter, write_snapshot
 from overround.runtime.vigil import STALL_MS
 from overround.views.views import Views
@@ -137,7 +140,13 @@ class Venue:
             on_fatal=on_fatal,
         )
 
-    def submit(self, command: AnyCommand, command_id: str) -> asyncio.Future[Decision]:
+    @overload
+    def submit(self, command: AnyContinuousCommand, command_id: str) -> asyncio.Future[Record | Refusal]: ...
+
+    @overload
+    def submit(self, command: VenueCommand, command_id: str) -> asyncio.Future[Record | Rejection]: ...
+
+    def submit(self, command: AnyCommand, command_id: str) -> Any:
         """Ask for a command: resolves to its durable record, or to the reason why nothing happened."""
         return self.sequencer.submit(command, command_id)
 

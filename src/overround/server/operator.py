@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from overround.engine.commands import AnyCommand, IssueApiKey
+from overround.engine.commands import IssueApiKey, VenueCommand
 from overround.engine.events import FillConfirmed, FixtureChanged, FixtureCreated, MarketChanged, MarketCreated
 from overround.engine.record import Record
 from overround.engine.rejections import Rejection
@@ -126,12 +126,12 @@ class OperatorRoutes:
     def _account(self, account: Address) -> Response:
         return _success(encode.account(account, self._views, self._venue.clock.now_ms()))
 
-    async def _fixture(self, command: AnyCommand, request: Request) -> Response:
+    async def _fixture(self, command: VenueCommand, request: Request) -> Response:
         record = await self._submit(command, request)
         event = next(one for one in record.events if isinstance(one, FixtureCreated | FixtureChanged))
         return _success(encode.fixture(self._views.catalogue.fixtures[FixtureId(event.fixture.fixture_id)]))
 
-    async def _market(self, command: AnyCommand, request: Request) -> Response:
+    async def _market(self, command: VenueCommand, request: Request) -> Response:
         record = await self._submit(command, request)
         created = [one for one in record.events if isinstance(one, MarketCreated | MarketChanged)][-1]
         catalogue = self._views.catalogue
@@ -140,7 +140,7 @@ class OperatorRoutes:
         score = catalogue.live_scores.get(fixture_id)
         return _success(sx_encode.market(market, catalogue.fixtures[fixture_id], score))
 
-    async def _submit(self, command: AnyCommand, request: Request) -> Record:
+    async def _submit(self, command: VenueCommand, request: Request) -> Record:
         decision = await self._venue.submit(command, request.request_id)
         if isinstance(decision, Rejection):
             raise encode.refusal(decision)

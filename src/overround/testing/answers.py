@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from overround.engine.engine import Outcome
+from overround.engine.engine import VenueOutcome
 from overround.engine.events import (
     AnyEvent,
     CancelRefused,
@@ -74,7 +74,7 @@ class Answer:
         self.fills.setdefault(fill_hash, []).append(FillStep(word, detail))
 
 
-def answer_of(outcome: Outcome) -> Answer:
+def answer_of(outcome: VenueOutcome) -> Answer:
     """The engine's outcome in these words."""
     if isinstance(outcome, Rejection):
         return Answer(refused=outcome)

@@ -13,7 +13,6 @@ import httpx
 
 from overround.engine.commands import (
     AdjustClock,
-    AnyCommand,
     CancelAll,
     CancelFixture,
     CancelOrders,
@@ -27,8 +26,9 @@ from overround.engine.commands import (
     SetMarketStatus,
     Tick,
     UpdateFixture,
+    VenueCommand,
 )
-from overround.engine.engine import Engine, Outcome
+from overround.engine.engine import Engine, VenueOutcome
 from overround.engine.events import CancelRefused, OrderChanged, OrderRefused
 from overround.engine.order import OrderState
 from overround.engine.record import Record
@@ -65,11 +65,11 @@ class _LocalFloor:
 
     views: Views
 
-    def submit(self, command: AnyCommand) -> Outcome:
+    def submit(self, command: VenueCommand) -> VenueOutcome:
         """Decide a command."""
         raise NotImplementedError
 
-    def operate(self, command: AnyCommand) -> Rejection | None:
+    def operate(self, command: VenueCommand) -> Rejection | None:
         """An operator's command."""
         outcome = self.submit(command)
         return outcome if isinstance(outcome, Rejection) else None
@@ -135,7 +135,7 @@ class EngineFloor(_LocalFloor):
         """The time that `wait` moves."""
         return self._now_ms
 
-    def submit(self, command: AnyCommand) -> Outcome:
+    def submit(self, command: VenueCommand) -> VenueOutcome:
         """Decide a command; nothing is due, `wait` has seen to it."""
         outcome = self._engine.execute(command, self._now_ms)
         if not isinstance(outcome, Rejection):
@@ -191,7 +191,7 @@ class VenueFloor(_LocalFloor):
         """The time that `wait` moves."""
         return self._venue.clock.now_ms()
 
-    def submit(self, command: AnyCommand) -> Outcome:
+    def submit(self, command: VenueCommand) -> VenueOutcome:
         """Decide a command and make it durable."""
         return self._loop.run(self._submit(command))
 
@@ -215,7 +215,7 @@ class VenueFloor(_LocalFloor):
     async def _open(self) -> Venue:
         return Venue.open(self._folder, on_fatal=_raise)
 
-    async def _submit(self, command: AnyCommand) -> Outcome:
+    async def _submit(self, command: VenueCommand) -> VenueOutcome:
         decision = await self._venue.submit(command, "market-day")
         return decision if isinstance(decision, Rejection) else decision.events
 
@@ -259,7 +259,7 @@ class LiveFloor:
         """The time that `wait` moves."""
         return self._now_ms
 
-    def operate(self, command: AnyCommand) -> Rejection | None:
+    def operate(self, command: VenueCommand) -> Rejection | None:
         """An operator's command, over its route."""
         body: dict[str, Any]
         match command:

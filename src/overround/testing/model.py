@@ -17,7 +17,6 @@ import msgspec
 from overround.engine.catalogue import LiveScore
 from overround.engine.commands import (
     AdjustClock,
-    AnyCommand,
     Approve,
     Cancel,
     CancelAll,
@@ -44,6 +43,7 @@ from overround.engine.commands import (
     StopHeartbeat,
     Tick,
     UpdateFixture,
+    VenueCommand,
 )
 from overround.engine.order import CancelRefusal, OrderState, Trigger
 from overround.engine.rejections import Rejection
@@ -194,7 +194,7 @@ class Model:
 
     # ---- what it decides ------------------------------------------------------------------------------------------
 
-    def execute(self, command: AnyCommand, now_ms: int) -> Answer:
+    def execute(self, command: VenueCommand, now_ms: int) -> Answer:
         """Decide one command."""
         self._now_ms, self._answer = now_ms, Answer()
         if isinstance(command, Tick):
@@ -206,7 +206,7 @@ class Model:
         self._note_best_prices()
         return self._answer
 
-    def _decide(self, command: AnyCommand) -> Rejection | None:
+    def _decide(self, command: VenueCommand) -> Rejection | None:
         match command:
             case ConfigureVenue():
                 self._configure(command)
@@ -229,7 +229,7 @@ class Model:
                 return self._try(command)
         return None
 
-    def _try(self, command: AnyCommand) -> Rejection | None:
+    def _try(self, command: VenueCommand) -> Rejection | None:
         """Commands that may be refused."""
         match command:
             case CreateFixture():

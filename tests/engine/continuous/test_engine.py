@@ -10,7 +10,7 @@ import pytest
 from tests.engine.continuous.desk import ALICE, BOB, PERP, START_MS, Desk
 from tests.engine.continuous.traffic import Traffic
 
-from overround.engine import commands, events
+from overround.engine import base
 from overround.engine.commands import AnyCommand
 from overround.engine.continuous import engine, invariants
 from overround.engine.continuous.commands import AnyContinuousCommand, SetMaintenance
@@ -30,19 +30,20 @@ def test_every_command_has_its_rule() -> None:
 
 
 def test_sections_fit_into_a_snapshot() -> None:
-    names = [one.__name__ for one in (*get_args(AnySection), *get_args(AnyContinuousSection))]
-    assert len(names) == len(set(names)), "a tag is taken"
-    msgspec.json.Decoder(AnySection | AnyContinuousSection)
+    sections = get_args(AnySection)
+    assert set(get_args(AnyContinuousSection)) < set(sections)
+    assert len({one.__name__ for one in sections}) == len(sections), "a tag is taken"
+    msgspec.json.Decoder(AnySection)
 
 
 def test_commands_and_events_follow_the_conventions_of_the_house_and_fit_into_its_unions() -> None:
-    assert all(issubclass(one, commands.Command) for one in COMMANDS)
-    assert all(issubclass(one, events.Event) for one in EVENTS)
+    assert all(issubclass(one, base.Command) for one in COMMANDS)
+    assert all(issubclass(one, base.Event) for one in EVENTS)
     for ours, theirs in ((COMMANDS, get_args(AnyCommand)), (EVENTS, get_args(AnyEvent))):
-        names = [one.__name__ for one in (*theirs, *ours)]
-        assert len(names) == len(set(names)), "a tag is taken"
-    msgspec.json.Decoder(AnyCommand | AnyContinuousCommand)
-    msgspec.json.Decoder(AnyEvent | AnyContinuousEvent)
+        assert set(ours) < set(theirs)
+        assert len({one.__name__ for one in theirs}) == len(theirs), "a tag is taken"
+    msgspec.json.Decoder(AnyCommand)
+    msgspec.json.Decoder(AnyEvent)
 
 
 def test_a_command_survives_the_journal_with_amounts_of_any_width(desk: Desk) -> None:

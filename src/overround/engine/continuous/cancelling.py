@@ -66,11 +66,7 @@ def cancel_and_place(state: ContinuousState, command: CancelAndPlace, now_ms: in
 
 def cancel_all_of_wallet(state: ContinuousState, address: Address) -> list[AnyContinuousEvent]:
     """Everything of every subaccount of the wallet, oldest first, by the venue and not by a signature."""
-    wallet = state.wallets.get(address)
-    senders = wallet.subaccounts if wallet else []
-    found = [order for sender in senders for order in state.subaccounts[sender].orders()]
-    found.sort(key=lambda order: order.number)
-    return [*_end_all(state, found, EndCause.WALLET), *margin.settle(state)]
+    return [*_end_all(state, state.orders_of_wallet(address), EndCause.WALLET), *margin.settle(state)]
 
 
 def _refusal_of_request(state: ContinuousState, cancel: SignedCancel, now_ms: int) -> ContinuousRejection | None:

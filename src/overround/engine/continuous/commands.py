@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from overround.engine.commands import Command
+from overround.engine.base import Command
 from overround.engine.continuous.product import Product
 from overround.engine.continuous.rules import ContinuousRules
 from overround.engine.continuous.types import Digest, OrderType, ProductId, SubaccountId, TradingStatus

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import msgspec
 
+from overround.engine.base import Event
 from overround.engine.continuous.product import Product
 from overround.engine.continuous.rejections import ContinuousRejection
 from overround.engine.continuous.rules import ContinuousRules
 from overround.engine.continuous.types import Digest, EndCause, PositionReason, ProductId, SubaccountId
-from overround.engine.events import Event
 from overround.engine.types import Address
 
 

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from overround.engine.base import Section
 from overround.engine.continuous.commands import SignedOrder
 from overround.engine.continuous.order import ContinuousOrder
 from overround.engine.continuous.product import Product
@@ -18,10 +19,6 @@ from overround.engine.types import Address
 
 CHUNK_SIZE: Final = 1_000  # records per section
 _T = TypeVar("_T")
-
-
-class Section(msgspec.Struct, frozen=True, tag=True, tag_field="section"):
-    """Base of the parts of a snapshot."""
 
 
 class MarketImage(msgspec.Struct, frozen=True, gc=False):

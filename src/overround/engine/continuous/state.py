@@ -173,6 +173,13 @@ class ContinuousState:
 
     # ---- orders ---------------------------------------------------------------------------------------------------
 
+    def orders_of_wallet(self, address: Address) -> list[ContinuousOrder]:
+        """The resting orders of every subaccount of a wallet, oldest first."""
+        wallet = self.wallets.get(address)
+        senders = wallet.subaccounts if wallet else ()
+        found = [order for sender in senders for order in self.subaccounts[sender].orders()]
+        return sorted(found, key=lambda order: order.number)
+
     def rest(self, order: ContinuousOrder) -> None:
         """Put an order on the book and into every index (a new one, or one from a snapshot)."""
         terms = order.terms

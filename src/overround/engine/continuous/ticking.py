@@ -20,6 +20,13 @@ def tick(state: ContinuousState, now_ms: int) -> list[AnyContinuousEvent]:
     """Everything due, second by second, so that it makes no difference how late the tick is."""
     events: list[AnyContinuousEvent] = []
     while (second := state.expiry.next_s) is not None and second * _MS <= now_ms:
-        events += [margin.end(state, order, EndCause.EXPIRED) for order in state.expiry.due(second)]
-        events += margin.settle(state)
+        events += expire_next(state)
     return events
+
+
+def expire_next(state: ContinuousState) -> list[AnyContinuousEvent]:
+    """What expires in the earliest second in which something does, and what follows from it."""
+    second = state.expiry.next_s
+    assert second is not None
+    ended = [margin.end(state, order, EndCause.EXPIRED) for order in state.expiry.due(second)]
+    return [*ended, *margin.settle(state)]
