@@ -13,13 +13,13 @@ from tests.views.window import Window
 
 from overround.engine.commands import ConfigureVenue
 from overround.engine.events import (
-    AnyEvent,
     CancelRefused,
     ClockAdjusted,
     FillDropped,
     FillRefused,
     MainLineChanged,
     OrderRefused,
+    VenueEvent,
 )
 from overround.engine.order import OrderState
 from overround.views.best_odds import SideKey
