@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from overround.engine.commands import AdjustClock, AnyCommand, GrantGrace, PlaceOrders, ResumeVenue, Tick
+from overround.engine.commands import AdjustClock, AnyCommand, Fill, GrantGrace, PlaceOrders, ResumeVenue, Tick
 from overround.engine.engine import Engine, Outcome
 from overround.engine.events import AnyEvent
 from overround.engine.record import Record
@@ -102,7 +102,7 @@ class Sequencer:
     def submit(self, command: AnyCommand, command_id: str) -> asyncio.Future[Decision]:
         """Queue a command; resolves to its record, or to the reason why nothing happened, once that is durable."""
         size = len(self._inbox)
-        if size >= INBOX_SIZE_MAX or (size >= PLACE_INBOX_SIZE_MAX and isinstance(command, PlaceOrders)):
+        if size >= INBOX_SIZE_MAX or (size >= PLACE_INBOX_SIZE_MAX and isinstance(command, PlaceOrders | Fill)):
             raise InboxFull
         answer: asyncio.Future[Decision] = self._loop.create_future()
         self._inbox.append(_Waiting(command, command_id, answer, self._clock.now_ms()))
