@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.engine.desk import lone_order
 
-from overround.engine.fill import average_odds
+from overround.engine.fill import average_odds, largest_stake_of, taker_stake_of
 from overround.engine.matching import Taken, take
 from overround.engine.order import Order, maker_amount, remaining_taker_space
 from overround.engine.types import ODDS_ONE
@@ -189,3 +189,10 @@ def test_the_price_rule_holds_for_the_whole_fill_and_nobody_pays_too_much(
         assert slippage or ODDS_ONE - odds <= desired
     pots = sum(Fraction(t * ODDS_ONE, ODDS_ONE - order.terms.percentage_odds) for order, t, _ in taken.takes)
     assert 100 * desired * pots >= (100 - slippage) * ODDS_ONE * total
+
+
+@given(st.integers(1, 10**12), st.integers(1, ODDS_ONE - 1))
+def test_the_largest_stake_of_an_amount_is_the_last_that_asks_for_no_more(amount: int, odds: int) -> None:
+    most = largest_stake_of(amount, odds)
+    assert maker_amount(most, odds) <= amount < maker_amount(most + 1, odds)
+    assert most >= taker_stake_of(amount, odds), "a leg is never judged as less than it takes"
