@@ -220,7 +220,8 @@ def _fields(**types: str) -> list[Json]:
 
 
 def _text(signed: Any) -> str:
-    return "0x" + signed.signature.hex().removeprefix("0x")
+    text: str = signed.signature.hex()
+    return "0x" + text.removeprefix("0x")
 
 
 def message_of(call: Callable[[], Any]) -> str | None:
@@ -272,7 +273,7 @@ def main(event: str) -> Json:
 
     give_up_at = time.monotonic() + PATIENCE_S
     filters = {"bettor": taker.address, "marketHashes": first, "startDate": since, "pageSize": 10}
-    trades = []
+    trades: list[Json] = []
     while not trades and time.monotonic() < give_up_at:
         trades = taker.get("trades", **filters, tradeStatus="SUCCESS")["trades"]
     seen["trades"] = trades
