@@ -72,8 +72,10 @@ kill: setup ## kill -9 at random moments, CYCLES times; nothing acknowledged may
 	KILL_CYCLES=$(CYCLES) $(BIN)/python -m pytest tests/durability/test_kill.py -s -n 0 --timeout=0
 
 STEPS ?= 200000
-model: setup ## the engine against its slow twin for STEPS random steps
-	OVERROUND_MODEL_STEPS=$(STEPS) $(BIN)/python -m pytest tests/properties/test_model.py tests/engine/continuous/test_model.py -s -n 0 --timeout=0
+FIRST ?= 0
+model: setup ## the engine against its slow twin for STEPS random commands, on walks numbered from FIRST
+	$(BIN)/python -m tests.properties.walks --commands $(STEPS) --first $(FIRST)
+	OVERROUND_MODEL_STEPS=$(STEPS) $(BIN)/python -m pytest tests/engine/continuous/test_model.py -q -n 0 --timeout=0
 
 RECONNECTS ?= 3000
 reconnects: setup ## real clients through RECONNECTS forced reconnects under load; no gap, no duplicate

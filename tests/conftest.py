@@ -7,8 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 
 from overround.testing.server import ServerProcess
+
+# How long an example takes says something of the machine and nothing of the code.
+settings.register_profile("overround", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("overround")
 
 
 @pytest.fixture(scope="module")

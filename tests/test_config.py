@@ -18,6 +18,7 @@ from overround.config import (
     load,
 )
 from overround.protocols.sx.profile import PROFILES
+from overround.server.main import rules_of
 
 STRONG = {
     "OVERROUND_TOKENS__SECRET": "7b1d0c6f2e9a48d3b5f60718293a4b5c",
@@ -260,3 +261,43 @@ def test_what_is_set_lies_on_top_of_the_profile(file: Path) -> None:
 def test_an_address_may_come_in_lower_case(file: Path) -> None:
     file.write_text(f"[sx]\nusdc = '{PROFILES['mainnet'].usdc.lower()}'\n")
     assert load(file).sx.usdc == PROFILES["mainnet"].usdc
+
+
+# ---- the rules of fills --------------------------------------------------------------------------------------------
+
+
+def test_rules_of_fills_are_what_was_published_unless_they_are_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = rules_of(PROFILES["mainnet"], load(None))
+    assert (rules.settlement_delay_ms, rules.fee, rules.fills_in_flight_max, rules.suspends) == (500, 0, 10, True)
+    delays = rules.betting_delays
+    assert delays.pre_match_ms == 500
+    wanted = {(5, "EPL"): 6_000, (5, "Eliteserien"): 10_000, (8, "NFL"): 3_000, (6, "ATP"): 5_000, (17, "x"): 8_000}
+    assert {key: delays.in_play(*key) for key in wanted} == wanted
+
+    _set(
+        monkeypatch,
+        {
+            "OVERROUND_SX__SETTLEMENT": "manual",
+            "OVERROUND_SX__FEE_BPS": "500",
+            "OVERROUND_SX__EXPOSURE_POLICY": "cancel",
+            "OVERROUND_SX__RESTRICTION_DIPS": "0",
+            "OVERROUND_SX__BETTING_DELAYS_BY_LEAGUE_MS": '{"EPL": 1}',
+            "OVERROUND_SX__BETTING_DELAYS_BY_SPORT_MS": '{"17": 2}',
+        },
+    )
+    rules = rules_of(PROFILES["mainnet"], load(None))
+    assert (rules.settlement_delay_ms, rules.fee, rules.suspends) == (None, 5 * 10**18, False)
+    assert rules.restrictions.dips_max == 0
+    wanted |= {(5, "EPL"): 1, (17, "x"): 2}
+    assert {key: rules.betting_delays.in_play(*key) for key in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SETTLEMENT", "later"), ("FEE_BPS", "10001"), ("BETTING_DELAYS_BY_LEAGUE_MS", '{"EPL": -1}'),
+     ("BETTING_DELAY_MS", "3600001"), ("FILLS_IN_FLIGHT_MAX", "0")],
+)  # fmt: skip
+def test_rules_of_fills_that_make_no_sense_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    _set(monkeypatch, {f"OVERROUND_SX__{name}": value})
+    with pytest.raises(ConfigError, match=name.lower()):
+        load(None)

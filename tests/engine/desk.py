@@ -140,6 +140,17 @@ class Desk:
         assert self.engine.digest() == before, "a refusal changed something"
         return outcome
 
+    def events_after(self, seconds: float) -> list[AnyEvent]:
+        """What exactly happens by then, in one tick."""
+        self.now_ms += round(seconds * 1000)
+        return self.events_of(Tick())
+
+    def events_of(self, command: AnyCommand) -> list[AnyEvent]:
+        """What exactly happens, and nothing that is due before it."""
+        outcome = self._execute(command)
+        assert not isinstance(outcome, Rejection), outcome
+        return outcome
+
     def tick(self) -> Answer:
         """Fire what is due, if anything is."""
         events: list[AnyEvent] = []
@@ -274,6 +285,9 @@ class Desk:
     def decide(self, fill: FillMarket | FillOrders, *, confirmed: bool) -> Answer:
         """The operator settles a fill."""
         return self.do(DecideFill(fill_hash=fill.fill_hash, confirmed=confirmed))
+
+    def events_of_decision(self, fill: FillMarket | FillOrders, *, confirmed: bool) -> list[AnyEvent]:
+        return self.events(DecideFill(fill_hash=fill.fill_hash, confirmed=confirmed))
 
     def ping(self, account: Address = ALICE, interval_s: int = 30) -> Answer:
         return self.do(PingHeartbeat(account=account, interval_s=interval_s))

@@ -262,3 +262,16 @@ def test_a_maker_who_never_came_may_cancel(desk: Desk) -> None:
     stranger = Address(number(20, "stranger"))
     assert desk.refusal(desk.cancel_all(stranger)) is None
     assert stranger not in desk.engine.state.accounts
+
+
+@pytest.mark.row("CAN-12", "HB-04")
+def test_a_missed_heartbeat_is_remembered_as_a_cancel(desk: Desk) -> None:
+    """A cancel after it used to be told that the order was locked, as if nobody had cancelled it."""
+    desk.do(ConfigureVenue(rules=msgspec.structs.replace(RULES, settlement_delay_ms=None)))
+    order = desk.rest(size=20)
+    fill = desk.match(BOB, stake=20)
+    desk.ping(ALICE, 5)
+    assert desk.wait(5).fired == {ALICE: {order.order_hash}}
+    name = "0x" + order.order_hash.hex()
+    assert desk.do(desk.cancel_all(ALICE)).not_cancelled == [(name, CancelRefusal.ALREADY_PENDING_CANCEL)]
+    assert desk.decide(fill, confirmed=False).ended == {order.order_hash: CANCELLED}

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.engine.desk import lone_order
 
-from overround.engine.fill import average_odds
+from overround.engine.fill import average_odds, largest_stake_of, taker_stake_of
 from overround.engine.matching import Taken, take
 from overround.engine.order import Order, maker_amount, remaining_taker_space
 from overround.engine.types import ODDS_ONE
@@ -101,6 +101,70 @@ def test_what_is_not_worth_a_unit_on_each_side_is_skipped_and_the_next_one_taken
     assert parts(take_all([crumbs, resting(2, 10**7, 50 * PERCENT)], 10, ODDS_ONE // 2, 0)) == [(10, 10)]
 
 
+# ---- which orders, and how much of each ----------------------------------------------------------------------------
+
+
+def book(*offers: tuple[int, float]) -> list[Order]:
+    """Orders of so much maker money at these odds, in percent; in the order in which they are given."""
+    orders = []
+    for place, (size, odds) in enumerate(offers, start=1):
+        order = lone_order(place, odds=round(odds * 1000) * PERCENT // 1000)
+        order.fill_amount = order.terms.total_bet_size - size
+        orders.append(order)
+    return orders
+
+
+def taken(
+    orders: list[Order], stake: int, desired: float, slippage: int = 0, *, poor: tuple[Order, ...] = ()
+) -> tuple[list[tuple[int, int, int]], bool]:
+    """(number, taker's part, maker's part) of each leg, and whether the price kept it from being more."""
+    desired_odds = round(desired * 1000) * PERCENT // 1000
+    found = take(orders, stake, desired_odds, slippage, lambda order, _: order not in poor)
+    return [(one.order.number, one.taker_stake, one.maker_stake) for one in found.takes], found.stopped_by_price
+
+
+@pytest.mark.row("FILL-04")
+def test_the_first_is_taken_to_its_end_before_the_next() -> None:
+    orders = book((30, 60), (50, 50), (50, 50))
+    assert taken(orders, 60, 50) == ([(1, 20, 20 * 60 // 40), (2, 40, 40)], False)
+
+
+@pytest.mark.row("FILL-06")
+def test_what_is_not_there_is_not_taken() -> None:
+    assert taken(book((30, 50), (20, 50)), 80, 50) == ([(1, 30, 30), (2, 20, 20)], False)
+    assert taken([], 80, 50) == ([], False)
+
+
+@pytest.mark.row("FILL-05")
+def test_without_slippage_no_order_may_be_worse() -> None:
+    """The average would allow some of the second: the first is far better than asked for."""
+    orders = book((30, 75), (50, 40))
+    assert taken(orders, 50, 50) == ([(1, 10, 30)], True)
+    assert taken(book((50, 49.999)), 50, 50) == ([], True)
+
+
+@pytest.mark.row("FILL-05")
+def test_with_slippage_single_orders_may_be_worse_as_long_as_the_average_is_not() -> None:
+    """Asked: 2.0 less 10 %, so 1.8. The first pays 2.5, the second 1.25: every unit of the first carries 0.7 / 0.55."""
+    orders = book((15, 60), (1_000, 20))
+    assert taken(orders, 100, 50, 10) == ([(1, 10, 15), (2, 12, 3)], True)
+    (legs, _) = taken(orders, 100, 50, 10)
+    pot = sum(Fraction(stake * 100, 40 if number == 1 else 80) for number, stake, _ in legs)
+    stakes = sum(stake for _, stake, _ in legs)
+    assert pot / stakes >= Fraction(18, 10)
+    assert (pot + Fraction(100, 80)) / (stakes + 1) < Fraction(18, 10)
+
+
+@pytest.mark.row("FILL-05")
+def test_any_price_is_good_enough_for_a_slippage_of_a_hundred() -> None:
+    assert taken(book((1, 0.125), (50, 0.125)), 10**6, 0.001, 100)[1] is False
+
+
+def test_a_maker_who_cannot_pay_is_skipped() -> None:
+    orders = book((50, 60), (50, 50))
+    assert taken(orders, 10, 50, poor=(orders[0],)) == ([(2, 10, 10)], False)
+
+
 ODDS = st.integers(1, 799).map(lambda step: step * 125 * 10**15)
 
 
@@ -125,3 +189,10 @@ def test_the_price_rule_holds_for_the_whole_fill_and_nobody_pays_too_much(
         assert slippage or ODDS_ONE - odds <= desired
     pots = sum(Fraction(t * ODDS_ONE, ODDS_ONE - order.terms.percentage_odds) for order, t, _ in taken.takes)
     assert 100 * desired * pots >= (100 - slippage) * ODDS_ONE * total
+
+
+@given(st.integers(1, 10**12), st.integers(1, ODDS_ONE - 1))
+def test_the_largest_stake_of_an_amount_is_the_last_that_asks_for_no_more(amount: int, odds: int) -> None:
+    most = largest_stake_of(amount, odds)
+    assert maker_amount(most, odds) <= amount < maker_amount(most + 1, odds)
+    assert most >= taker_stake_of(amount, odds), "a leg is never judged as less than it takes"

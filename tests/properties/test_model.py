@@ -1,6 +1,7 @@
 """The engine against its slow twin, under random traffic, time jumps, crashes and recoveries.
 
-`OVERROUND_MODEL_STEPS` sets how many steps a run has. The default takes a few seconds; a million takes a night.
+Hypothesis shortens what it finds; `OVERROUND_MODEL_STEPS` sets how many steps it takes. Seeded walks (`walks.py`) go
+further: `make model` walks as long as you want.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from hypothesis.stateful import (
 from tests.properties import traffic
 from tests.properties.traffic import Kind, Traffic
 from tests.properties.twins import Twins
+from tests.properties.walks import Walk
 
 STEPS = int(os.environ.get("OVERROUND_MODEL_STEPS", "3000"))
 STEPS_PER_DAY = 60
@@ -87,7 +89,20 @@ class MarketDay(RuleBasedStateMachine):
         self.twins.check()
 
 
-@pytest.mark.row("EXP-01", "EXP-02", "EXP-03", "EXP-05", "LIFE-01", "LIFE-03", "LIFE-05", "LIFE-06", "CAN-08", "ORD-15")
+ROWS = (
+    *("CAN-08", "CAN-11", "CAN-12", "EXP-01", "EXP-02", "EXP-03", "EXP-05", "EXP-06", "EXP-07", "EXP-08", "EXP-09"),
+    *("EXP-11", "FILL-04", "FILL-05", "FILL-06", "FILL-07", "FILL-09", "HB-03", "HB-04", "HB-06", "LIFE-01", "LIFE-03"),
+    *("LIFE-04", "LIFE-05", "LIFE-06", "ORD-15"),
+)
+
+
+@pytest.mark.row(*ROWS)
+@pytest.mark.parametrize("seed", range(8))
+def test_a_walk_meets_no_difference(seed: int) -> None:
+    Walk(seed).run()
+
+
+@pytest.mark.row(*ROWS)
 @pytest.mark.timeout(600 if STEPS <= 3000 else 0)  # a failing day is shortened for some minutes before it is shown
 def test_the_engine_answers_and_shows_what_its_slow_twin_does() -> None:
     began = time.perf_counter()

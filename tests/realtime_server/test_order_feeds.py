@@ -142,7 +142,7 @@ def test_all_three_cancels_are_told_on_all_channels(stage: Stage, operator: Oper
     assert not any(stage.heard().values())
 
 
-@pytest.mark.row("WS-12", "WS-18")
+@pytest.mark.row("WS-12", "WS-18", "LIFE-01", "LIFE-05")
 def test_a_market_that_closes_and_a_match_that_begins_are_told_for_every_maker(
     stage: Stage, operator: Operator, new_trader: Callable[[], Trader]
 ) -> None:

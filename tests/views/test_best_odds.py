@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.engine.desk import ALICE, PERCENT, START_MS, USDC, WSX, A
 from tests.views.window import Window
 
+from overround.engine.order import OrderState
 from overround.views.best_odds import SideKey
 
 
@@ -89,3 +90,15 @@ def test_a_seeded_view_knows_since_when_it_is_the_best(window: Window) -> None:
     price = window.seeded().best_odds.get(SideKey(A, USDC.address, True))
     assert price is not None
     assert price.updated_at_ms == START_MS + 3_000
+
+
+def test_a_price_that_one_record_took_away_and_brought_back_keeps_its_date(window: Window) -> None:
+    """The room that a cancel makes restores an order at the same price: no publication, and no new date either."""
+    best = window.rest(size=60, odds=60)
+    suspended = window.rest(size=40, odds=60)
+    window.fund(ALICE, 60)
+    window.wait(1)
+    answer = window.do(window.cancel(ALICE, best))
+    assert answer.states == {best.order_hash: OrderState.CANCELLED, suspended.order_hash: OrderState.OPEN}
+    assert odds_and_age(window) == (60, 0)
+    assert window.views.best_odds_changes(window.changes) == []

@@ -102,3 +102,8 @@ def average_odds(stake: int, pot: int) -> int:
 def taker_stake_of(maker_stake: int, percentage_odds: int) -> int:
     """The taker's part where the maker's is given: the legacy direction (spec/sx.md 3.4)."""
     return maker_stake * ODDS_ONE // percentage_odds - maker_stake
+
+
+def largest_stake_of(maker_stake: int, percentage_odds: int) -> int:
+    """The most that a taker can have meant who asks for this part of the maker (spec/sx.md 3.4, floored there)."""
+    return ((maker_stake + 1) * (ODDS_ONE - percentage_odds) - 1) // percentage_odds

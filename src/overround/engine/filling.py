@@ -18,7 +18,7 @@ from overround.engine.events import (
     FillRefused,
     OrderChanged,
 )
-from overround.engine.fill import Fill, FillStatus, HeldFill, Leg, MatchedFill, taker_stake_of
+from overround.engine.fill import Fill, FillStatus, HeldFill, Leg, MatchedFill, largest_stake_of, taker_stake_of
 from overround.engine.matching import Take, take
 from overround.engine.order import Order, OrderState, Trigger, is_exhausted
 from overround.engine.rejections import Rejection
@@ -184,7 +184,9 @@ def _named_takes(state: State, command: FillOrders) -> list[Take] | Rejection:
         takes.append(Take(order, taker_stake_of(amount, order.terms.percentage_odds), amount))
     token = state.rules.token(found[0].terms.base_token)
     minimum = token.taker_minimum if token is not None else 1
-    if any(one.taker_stake < 1 for one in takes) or sum(one.taker_stake for one in takes) < minimum:
+    # Both directions round down: who wants to stake exactly the minimum names an amount that comes back as a unit less.
+    meant = sum(largest_stake_of(one.maker_stake, one.order.terms.percentage_odds) for one in takes)
+    if any(one.taker_stake < 1 for one in takes) or meant < minimum:
         return Rejection.TAKER_AMOUNT_TOO_LOW
     return takes
 

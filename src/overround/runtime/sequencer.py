@@ -23,6 +23,7 @@ import msgspec
 from overround.engine.commands import (
     AdjustClock,
     AnyCommand,
+    Fill,
     GrantGrace,
     PlaceOrders,
     ResumeVenue,
@@ -50,7 +51,7 @@ ALARM_S_MAX: Final = 5.0  # a far deadline is looked at again: the machine's clo
 DEAF_ALARM_S_MIN: Final = 0.1  # while nobody is heard every alarm is answered with grace: not too many of them
 
 Decision = Record | Rejection | Refusal
-_PLACING: Final = (PlaceOrders, SubmitOrders)  # cancel-and-place takes as much off as it puts on
+_PLACING: Final = (PlaceOrders, Fill, SubmitOrders)  # cancel-and-place takes as much off as it puts on
 
 
 class InboxFull(Exception):

@@ -7,6 +7,7 @@ answered by looking at everything. Feed both the same commands at the same times
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from fractions import Fraction
@@ -583,8 +584,9 @@ class Model:
                 return Rejection.ORDER_SPACE_TOO_SMALL
             legs.append(ModelLeg(order, _taker_space(amount, order.terms.percentage_odds), amount))
         minimums = [one.taker_minimum for one in self.rules.tokens if one.address == orders[0].terms.base_token]
-        stakes = [leg.taker_stake for leg in legs]
-        return Rejection.TAKER_AMOUNT_TOO_LOW if min(stakes) < 1 or sum(stakes) < max([*minimums, 1]) else legs
+        meant = sum(_most_for(leg.maker_stake, leg.order.terms.percentage_odds) for leg in legs)
+        is_too_low = min(leg.taker_stake for leg in legs) < 1 or meant < max([*minimums, 1])
+        return Rejection.TAKER_AMOUNT_TOO_LOW if is_too_low else legs
 
     # ---- fills: matching (7.11, D3, D4, D6) -----------------------------------------------------------------------
 
@@ -922,6 +924,11 @@ def _starts_by_clock(fixture: ModelFixture) -> bool:
 def _taker_space(maker_stake: int, percentage_odds: int) -> int:
     """The other side of so much maker money: the pot, floored, less the maker's part (spec/sx.md 3.4)."""
     return int(Fraction(maker_stake * _ONE, percentage_odds)) - maker_stake
+
+
+def _most_for(maker_stake: int, percentage_odds: int) -> int:
+    """The largest stake that asks for no more than so much maker money, which is floored from it (spec/sx.md 3.4)."""
+    return math.ceil((maker_stake + 1) / Fraction(percentage_odds, _ONE - percentage_odds)) - 1
 
 
 def _is_worth(legs: list[ModelLeg], stake: int, percentage_odds: int, command: FillMarket) -> bool:

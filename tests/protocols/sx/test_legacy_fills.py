@@ -148,6 +148,19 @@ def test_every_part_needs_a_unit_and_the_sum_the_minimum(
     data_of(http.post("/orders/fill", json=signed_legacy_fill(taker, entries, [USDC - 1, 1])))
 
 
+@pytest.mark.row("FILL-10", "CLI-04")
+@pytest.mark.parametrize("odds", [PERCENT * 505 // 10, PERCENT * 10, PERCENT * 95])
+def test_who_computes_the_makers_part_of_exactly_the_minimum_is_served(
+    http: httpx.Client, operator: Operator, market: str, maker: LocalAccount, taker: LocalAccount, odds: int
+) -> None:
+    """Regression: the published tutorials stake 1 USDC by default; floored twice, it comes back as a unit less."""
+    makers_part = USDC * odds // (100 * PERCENT - odds)
+    one = post(http, maker, market, percentage_odds=odds, total_bet_size=100 * USDC)
+    refused(http, operator, signed_legacy_fill(taker, [one], [makers_part * 99 // 100]), "TAKER_AMOUNT_TOO_LOW")
+    filled = data_of(http.post("/orders/fill", json=signed_legacy_fill(taker, [one], [makers_part])))
+    assert USDC - 10 < int(filled["totalFilled"]) <= USDC
+
+
 @pytest.mark.row("SIGN-14")
 def test_the_signature_commits_to_the_orders_their_signatures_and_the_amounts(
     http: httpx.Client, operator: Operator, market: str, maker: LocalAccount, taker: LocalAccount
