@@ -24,9 +24,9 @@ MAY_ENTER: dict[str, set[str]] = {
     "protocols": set(),
     "protocols.sx": {"engine", "views", "signing", "realtime", "protocols"},
     "protocols.operator": {"engine", "views", "signing", "protocols", "protocols.sx"},
-    "protocols.nado": {"signing", "protocols"},
+    "protocols.nado": {"engine", "views", "signing", "protocols"},
     "protocols.centrifugo": {"realtime", "protocols"},
-    "config": {"signing", "realtime", "protocols.sx"},
+    "config": {"signing", "realtime", "protocols.sx", "protocols.nado"},
     "runtime": {"engine", "journal", "views", "history", "signing", "realtime", "config", "protocols", "protocols.sx"},
     "sandbox": {"engine", "views", "signing", "protocols.sx", "protocols.operator"},
     "server": {
