@@ -6,10 +6,14 @@ from enum import Enum
 from typing import NamedTuple
 
 from overround.engine.commands import NewOrder
+from overround.engine.continuous.commands import SignedOrder
+from overround.engine.continuous.types import Digest, ProductId
 from overround.engine.fill import MatchedFill
 from overround.engine.order import OrderState
 from overround.engine.types import Outcome
 from overround.views.best_odds import SideKey
+from overround.views.depth import Level, Top
+from overround.views.resting import RestingOrder
 
 
 class OrderChange(NamedTuple):
@@ -47,12 +51,39 @@ class FillChange(NamedTuple):
     outcome: Outcome | None = None  # of its market, where it is graded
 
 
+class BookChange(NamedTuple):
+    """The levels of a continuous market's book that one record changed, with their new sizes; 0 removes a level."""
+
+    product_id: ProductId
+    bids: list[Level]  # falling
+    asks: list[Level]  # rising
+    timestamp_ns: int  # on the book's clock (spec/decisions.md N10)
+    last_timestamp_ns: int  # of the change before
+    top_before: Top
+    top: Top
+
+
+class ContinuousChanges:
+    """What one record did to continuous markets."""
+
+    __slots__ = ("books", "cancelled", "entered", "terms", "touched")
+
+    def __init__(self) -> None:
+        self.terms: dict[Digest, SignedOrder] = {}  # of every order that the record's events name
+        self.books: list[BookChange] = []  # one for each book that is not as it was
+        self.cancelled: list[RestingOrder] = []  # by a signature, as they were then, in the order of the request
+        # While the record is applied: who entered, and every book with its top and its levels as they were.
+        self.entered: dict[Digest, tuple[int, int]] = {}  # number, placed at
+        self.touched: dict[ProductId, tuple[Top, dict[tuple[bool, int], int]]] = {}
+
+
 class Changes:
     """Gathered while a record is applied."""
 
-    __slots__ = ("_sides_before", "fills", "orders")
+    __slots__ = ("_sides_before", "continuous", "fills", "orders")
 
     def __init__(self) -> None:
+        self.continuous: ContinuousChanges | None = None  # None: nothing happened there
         self.orders: list[OrderChange] = []  # in the order in which they happened
         self.fills: list[FillChange] = []  # likewise
         self._sides_before: dict[SideKey, tuple[int | None, int]] = {}

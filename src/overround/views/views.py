@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from overround.engine.commands import Cancel, NewOrder, PlaceOrders
+from overround.engine.commands import Cancel, CancelAll, CancelFixture, CancelOrders, NewOrder, PlaceOrders
+from overround.engine.continuous.commands import CancelDigests, CancelProducts
 from overround.engine.events import (
     AllowanceSet,
     ApiKeyIssued,
@@ -42,6 +43,7 @@ from overround.views.accounts import Accounts, Permit
 from overround.views.best_odds import BestOdds, side_key
 from overround.views.catalogue import Catalogue
 from overround.views.changes import BestOddsChange, Changes, FillChange, FillStage, OrderChange
+from overround.views.continuous import Continuous
 from overround.views.fills import Fills
 from overround.views.orders import Orders
 from overround.views.volumes import Volumes
@@ -60,6 +62,7 @@ class Views:
         self.volumes = Volumes()
         self.fill_hashes: set[FillHash] = set()  # of every fill ever admitted (spec/decisions.md D5)
         self.requests = ReplayMemory()  # signed cancels already obeyed (spec/decisions.md C5)
+        self.continuous = Continuous()
         self.seq = 0
         self.time_ms = 0
         self.digest = b""
@@ -88,6 +91,12 @@ class Views:
             ApiKeyIssued: self._on_api_key,
             OrderAccepted: self._on_accepted,
             OrderChanged: self._on_changed,
+            **self.continuous.on_event,
+        }
+        # Commands that leave their mark without an event: signed cancels, which are obeyed once.
+        self._obeyed: dict[type, Callable[[Record], None]] = {
+            **dict.fromkeys((CancelOrders, CancelFixture, CancelAll), self._remember_request),
+            **dict.fromkeys((CancelDigests, CancelProducts), self.continuous.on_cancel),
         }
 
     def seed(self, state: State, *, seq: int, time_ms: int, digest: bytes) -> None:
@@ -107,20 +116,22 @@ class Views:
         self.fill_hashes.update(state.burnt)
         for second, key in state.replays.items():
             self.requests.remember(key, second)
+        self.continuous.seed(state.continuous, time_ms)
 
     def apply(self, record: Record) -> Changes:
         """Fold one durable record in; returns what it did to orders and prices."""
         self._changes = Changes()
         self.seq, self.time_ms = record.seq, record.time_ms
-        command = record.command
-        if isinstance(command, Cancel):
-            self._remember_request(command, record.time_ms)
+        obeyed = self._obeyed.get(type(record.command))
+        if obeyed is not None:
+            obeyed(record)
         for event in record.events:
             handler = self._apply.get(type(event))
             if handler is not None:
                 handler(record, event)
         for side, (best_before, updated_at_ms) in self._changes.sides_before().items():
             self.best_odds.keep_date(side, best_before, updated_at_ms)
+        self._changes.continuous = self.continuous.finish(record)
         return self._changes
 
     def best_odds_changes(self, changes: Changes) -> list[BestOddsChange]:
@@ -132,9 +143,11 @@ class Views:
                 found.append(BestOddsChange(side, price.percentage_odds, price.updated_at_ms))
         return found
 
-    def _remember_request(self, command: Cancel, now_ms: int) -> None:
+    def _remember_request(self, record: Record) -> None:
+        command = record.command
+        assert isinstance(command, Cancel)
         if self.rules is not None:
-            self.requests.forget_before(self.rules.earliest_cancel_s(now_ms))
+            self.requests.forget_before(self.rules.earliest_cancel_s(record.time_ms))
         self.requests.remember(command.replay_key, command.timestamp_s)
 
     def _on_configured(self, record: Record, event: VenueConfigured) -> None:
