@@ -66,7 +66,7 @@ def _bytes(size: int, *parts: object) -> bytes:
 
 MAKERS: Final = tuple(Address(_bytes(20, "maker", number)) for number in range(4))
 TOKENS: Final = tuple(
-    Token(symbol, Address(_bytes(20, "token", symbol)), decimals, 10, 1)
+    Token(symbol, Address(_bytes(20, "token", symbol)), decimals, 10, 3)
     for symbol, decimals in (("USDC", 6), ("WSX", 18))
 )
 FIXTURES: Final = tuple(FixtureId(f"F{number}") for number in range(3))
