@@ -20,7 +20,7 @@ fill = {
 }
 
 
-def fields(**types):
+def fields(**types: str) -> list[dict[str, str]]:
     return [{"name": name, "type": kind} for name, kind in types.items()]
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 from time import monotonic
@@ -21,6 +22,7 @@ from overround.config import Config
 from overround.journal.sqlite import SqliteJournal
 from overround.runtime import sequencer
 from overround.server import main as server_main
+from overround.signing.address import checksum_address
 from overround.testing.accounts import ALICE
 from overround.testing.server import ServerProcess, data_dir_arguments
 from overround.testing.sx import signed_order
@@ -207,3 +209,31 @@ def test_a_backup_of_a_running_venue_can_be_restored(tmp_path: Path) -> None:
         found = http.get("/admin/digest", headers={"authorization": "Bearer sandbox-admin"}).json()["data"]
         assert found == noted
         assert server.stop() == 0
+
+
+def test_a_match_can_be_led_from_its_announcement_to_the_money(tmp_path: Path) -> None:
+    (script,) = re.findall(r"<!-- a match: run by .* -->\n```sh\n(.*?)```", TEXT, re.DOTALL)
+    secrets = {"OVERROUND_ADMIN__TOKEN": "operator-for-a-day", "OVERROUND_TOKENS__SECRET": "0123456789abcdef" * 4}
+    config = tmp_path / "venue.toml"
+    config.write_text(f'[server]\nport = 0\n[data]\ndir = "{tmp_path / "data"}"\n')
+    with (
+        ServerProcess("--config", str(config), command=("serve",), env=secrets) as server,
+        server.client() as http,
+    ):
+        maker = checksum_address(ALICE.address)
+        settings = {**os.environ, **secrets, "VENUE": server.base_url, "MAKER": maker}
+        ended = subprocess.run(
+            ["bash", "-eu", "-c", script], env=settings, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert '"apiKey":"' in ended.stdout
+        (score,) = http.get("/live-scores", params={"sportXEventIds": "L42"}).json()["data"]
+        assert (score["teamOneScore"], score["currentPeriod"]) == (1, "First half")
+        (market_hash,) = set(re.findall(r'"marketHash":"(0x[0-9a-f]{64})"', ended.stdout))
+        (market,) = http.get("/markets/find", params={"marketHashes": market_hash}).json()["data"]
+        assert (market["status"], market["outcome"], market["sportXeventId"]) == ("INACTIVE", 1, "L42")
+        bearer = {"authorization": f"Bearer {secrets['OVERROUND_ADMIN__TOKEN']}"}
+        again = http.post(f"/admin/markets/{market_hash}/settle", json={"outcome": 2}, headers=bearer)
+        assert (again.status_code, again.json()["errorCode"]) == (409, "MARKET_ALREADY_REPORTED")
+        (balance,) = http.get(f"/admin/accounts/{maker}", headers=bearer).json()["data"]["balances"].values()
+        assert balance == "1000000000"

@@ -89,20 +89,14 @@ class MarketDay(RuleBasedStateMachine):
         self.twins.check()
 
 
-ROWS = (
-    *("CAN-08", "CAN-11", "CAN-12", "EXP-01", "EXP-02", "EXP-03", "EXP-05", "EXP-06", "EXP-07", "EXP-08", "EXP-09"),
-    *("EXP-11", "FILL-04", "FILL-05", "FILL-06", "FILL-07", "FILL-09", "HB-03", "HB-04", "HB-06", "LIFE-01", "LIFE-03"),
-    *("LIFE-04", "LIFE-05", "LIFE-06", "ORD-15"),
-)
-
-
-@pytest.mark.row(*ROWS)
+@pytest.mark.row("CAN-11", "CAN-12", "EXP-06", "EXP-07", "EXP-08", "EXP-09", "EXP-11", "FILL-04", "FILL-05", "FILL-06")
+@pytest.mark.row("FILL-07", "FILL-09", "HB-03", "HB-04", "HB-06", "LIFE-04", "LIFE-06")
 @pytest.mark.parametrize("seed", range(8))
 def test_a_walk_meets_no_difference(seed: int) -> None:
     Walk(seed).run()
 
 
-@pytest.mark.row(*ROWS)
+@pytest.mark.row("EXP-01", "EXP-02", "EXP-03", "EXP-05", "LIFE-01", "LIFE-03", "LIFE-05", "LIFE-06", "CAN-08", "ORD-15")
 @pytest.mark.timeout(600 if STEPS <= 3000 else 0)  # a failing day is shortened for some minutes before it is shown
 def test_the_engine_answers_and_shows_what_its_slow_twin_does() -> None:
     began = time.perf_counter()

@@ -66,7 +66,7 @@ def _bytes(size: int, *parts: object) -> bytes:
 
 MAKERS: Final = tuple(Address(_bytes(20, "maker", number)) for number in range(4))
 TOKENS: Final = tuple(
-    Token(symbol, Address(_bytes(20, "token", symbol)), decimals, 10, 1)
+    Token(symbol, Address(_bytes(20, "token", symbol)), decimals, 10, 3)
     for symbol, decimals in (("USDC", 6), ("WSX", 18))
 )
 FIXTURES: Final = tuple(FixtureId(f"F{number}") for number in range(3))
@@ -83,13 +83,19 @@ _STARTS_IN_S: Final = (-3_600, 0, 1, 5, 30, 600, 3_600, 3_600, 86_400)
 _STAKES: Final = (1, 1, 2, 3, 5, 10, 20, 30, 50, 100, 150, 2**199)
 _DESIRED: Final = (1, 25 * 10**18, 40 * 10**18, 50 * 10**18, 60 * 10**18, 75 * 10**18, 75 * 10**18, 10**20 - 1)
 _SLIPPAGES: Final = (0, 0, 0, 1, 10, 20, 50, 100)
+_TIGHT_SIZES: Final = (1, 2, 5, 10, 10, 20, 40, 50, 50)
+_TIGHT_ODDS: Final = (50 * 10**18, 60 * 10**18, 75 * 10**18, 75 * 10**18)
+_TIGHT_BALANCES: Final = (50, 60, 80, 90, 95, 97, 98, 99, 100, 100, 101, 102, 110, 200)
 _NO_HASHES: Final = ("0xabc...", "", "0x", "g" * 66, "0x" + "  " * 32, "0x" + "٣" * 64)
 
 
 class Traffic:
     """Asks the venue for one thing after the other, and remembers what it asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, crowded: bool = False) -> None:
+        """A crowded market has two makers, two books and hardly enough money, and an operator who settles by hand:
+        what needs several orders of one maker in one fill happens there."""
+        self.crowded = crowded
         self.posted: list[NewOrder] = []
         self.cancels: list[CancelOrders | CancelFixture | CancelAll] = []
         self._tokens = list(TOKENS)  # those that the venue supports
@@ -97,7 +103,7 @@ class Traffic:
         self._keys = 0
         self._fills: list[FillMarket | FillOrders] = []
         self._nonces: dict[tuple[Address, Address], int] = {}  # permits that were signed so far
-        self.trading: Final[tuple[Kind, ...]] = (
+        self.trading: tuple[Kind, ...] = (
             *(self.place,) * 14,
             *(self.fill_market,) * 12,
             *(self.fill_orders,) * 5,
@@ -110,6 +116,15 @@ class Traffic:
             self.ping_heartbeat,
             self.approve,
         )
+        if crowded:
+            self.trading = (
+                *(self.place,) * 8,
+                *(self.fill_market,) * 7,
+                self.fill_orders,
+                *(self.cancel_orders,) * 2,
+                *(self.set_balance,) * 4,
+                *(self.decide_fill,) * 4,
+            )
         self.operating: Final[tuple[Kind, ...]] = (
             self.create_fixture,
             self.update_fixture,
@@ -151,11 +166,14 @@ class Traffic:
         balances = [
             SetBalance(account=maker, token=token.address, amount=200) for maker in MAKERS[:3] for token in TOKENS
         ]
-        return [ConfigureVenue(rules=RULES), *fixtures, *markets, *balances]
+        if self.crowded:
+            balances.append(SetBalance(account=MAKERS[2], token=TOKENS[0].address, amount=10**6))
+        rules = msgspec.structs.replace(RULES, settlement_delay_ms=None) if self.crowded else RULES
+        return [ConfigureVenue(rules=rules), *fixtures, *markets, *balances]
 
     def any(self, random: Random, now_ms: int) -> AnyCommand:
         """A command of any kind: mostly trading, as in life."""
-        kinds = self.trading if random.random() < 0.85 else self.operating
+        kinds = self.trading if random.random() < (0.96 if self.crowded else 0.85) else self.operating
         return random.choice(kinds)(random, now_ms)
 
     # ---- orders ---------------------------------------------------------------------------------------------------
@@ -177,6 +195,9 @@ class Traffic:
         maker, market = random.choice(MAKERS), random.choice((*MARKETS, *MARKETS[:2] * 6))
         token = self._tokens[-1] if random.randrange(4) == 0 else TOKENS[0]
         size, odds, is_one = random.choice(_SIZES), random.choice(_ODDS), random.random() < 0.5
+        if self.crowded:
+            maker, market, token = random.choice(MAKERS[:2]), random.choice(MARKETS[:2]), TOKENS[0]
+            size, odds, is_one = random.choice(_TIGHT_SIZES), random.choice(_TIGHT_ODDS), random.random() < 0.9
         salt = len(self.posted).to_bytes(4, "big")
         return NewOrder(
             order_hash=OrderHash(_bytes(32, "order", maker, market, token.symbol, size, odds, is_one, salt)),
@@ -252,7 +273,7 @@ class Traffic:
             just = ODDS_ONE - order.percentage_odds
             desired = random.choice((desired, just, just, min(just + 10**18, ODDS_ONE - 1), max(just - 1, 1)))
         fill = FillMarket(
-            taker=random.choice(MAKERS),
+            taker=MAKERS[2] if self.crowded else random.choice(MAKERS),
             fill_hash=self._fill_hash(),
             market_hash=market,
             base_token=token,
@@ -367,6 +388,9 @@ class Traffic:
         """Money comes and goes, in tokens that the venue may not know."""
         token = random.choice((TOKENS[0], TOKENS[0], TOKENS[1])).address
         amount = random.choice((0, 49, 50, 60, 80, *(99, 100, 101, 150, 200, 300) * 2, 1_000, 2**256 - 1))
+        if self.crowded:
+            account = random.choice(MAKERS[:2])
+            return SetBalance(account=account, token=TOKENS[0].address, amount=random.choice(_TIGHT_BALANCES))
         return SetBalance(account=random.choice(MAKERS), token=token, amount=amount)
 
     def issue_api_key(self, random: Random, now_ms: int) -> IssueApiKey:

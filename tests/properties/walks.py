@@ -30,8 +30,8 @@ class Walk:
         self.seed = seed
         self.twins = Twins()
         self.told: list[str] = []
-        self._traffic = Traffic()
         self._random = Random(seed)
+        self._traffic = Traffic(crowded=seed % 2 == 1)
 
     def run(self) -> int:
         """Walk to the end; returns how many commands were decided. Raises AssertionError."""

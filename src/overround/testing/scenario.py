@@ -21,17 +21,32 @@ Lines, where `[...]` may be left out; amounts are nominal units of USDC, odds ar
     status   NAME in_progress                       or any other status
     market   NAME FIXTURE                           a money line
     close    MARKET                                 and `reopen MARKET`
+    report   MARKET one|two|void                    the outcome, once
     balance  WHO 100
+    restrict WHO                                    and `lift WHO`: by hand
+    approve  WHO 100 [nonce 1]                      a permit; `nothing` where so much is allowed already
     place    WHO ORDER MARKET one|two SIZE [@ ODDS] [until +10s], ...   odds 50 and a day if left out
     place    WHO ORDER [until +10s], ...            the same order once more
     cancel   WHO ORDER|TEXT ... [salt NAME] [at -10m] [as NAME]         `upper:ORDER` is its hash in capitals
     cancel-event WHO FIXTURE|TEXT ... (the same options), cancel-all WHO ...
-    again    NAME                                   the very same signed cancel
+    fill     WHO MARKET one|two STAKE [@ ODDS] [slip PERCENT] as NAME    odds are the taker's; `held` where admitted
+    fill-orders WHO ORDER SIZE, ORDER SIZE, ... as NAME                   the legacy form, sizes are the makers'
+    result   NAME                                   of a fill whose delay is over: `20 @ 50`, why not, or `dropped`
+    bets     NAME                                   its parts: `a1 30+20 pending`, maker's and taker's, by order
+    confirm  NAME                                   and `fail NAME`: the operator settles a pending fill
+    again    NAME                                   the very same signed cancel or fill
+    ping     WHO 30s                                and `silence WHO`: arm the heartbeat, stop it
+    heartbeat WHO                                   `armed 30s` or `off`
+    fired    WHO                                    the orders that its last firing met
     open     WHO                                    open orders, oldest first
+    suspended WHO                                   suspended orders, oldest first
+    order    ORDER                                  `filled 10 pending 20`, or `not listed`
     book     MARKET one|two                         best price first
     best     MARKET one|two                         the best odds, or `none`
     exposure WHO MARKET                             what the open orders may cost
     wallet   WHO                                    the balance
+    available WHO                                   ... without unconfirmed stakes
+    escrow   MARKET                                 confirmed stakes that are not paid yet
     wait     10s                                    time passes; has no answer
     restart                                         a clean stop and a start; has no answer
     crash                                           everything but the disk is gone; has no answer
@@ -47,24 +62,38 @@ import msgspec
 
 from overround.engine.commands import (
     AnyCommand,
+    Approve,
     CancelAll,
     CancelFixture,
     CancelOrders,
     CreateFixture,
     CreateMarket,
+    DecideFill,
+    FillMarket,
+    FillOrders,
     NewOrder,
+    ReportMarket,
     SetBalance,
     SetFixtureStatus,
     SetMarketStatus,
+    SetRestriction,
     UpdateFixture,
 )
 from overround.engine.rejections import Rejection
 from overround.engine.rules import Rules, Token
-from overround.engine.types import Address, FixtureId, FixtureStatus, MarketHash, OrderHash
+from overround.engine.types import (
+    Address,
+    FillHash,
+    FixtureId,
+    FixtureStatus,
+    MarketHash,
+    OrderHash,
+    Outcome,
+)
 from overround.protocols.operator.decode import market_hash
 from overround.protocols.sx import digests
 from overround.protocols.sx.profile import EXPIRY, USDC_DECIMALS
-from overround.protocols.sx.units import hash_text, pack_salt
+from overround.protocols.sx.units import hash_text, pack_salt, unpack_salt
 from overround.signing.account import LocalAccount
 from overround.signing.address import parse_address
 from overround.signing.keccak import keccak256
@@ -188,6 +217,31 @@ class OpenOrder(NamedTuple):
     percentage_odds: int
 
 
+class SignedFill(NamedTuple):
+    """A fill with what its signature is made from."""
+
+    command: FillMarket | FillOrders
+    signer: LocalAccount
+    salt: int
+    orders: tuple[NewOrder, ...] = ()  # those that the legacy form names
+
+
+class Filled(NamedTuple):
+    """What a fill was told at the end of its delay."""
+
+    taker_stake: int
+    average_odds: int  # the taker's
+
+
+class Bet(NamedTuple):
+    """One order's part of a fill."""
+
+    order_hash: OrderHash
+    maker_stake: int
+    taker_stake: int
+    status: str  # pending, success, failed, settled
+
+
 CancelAnswer = list[tuple[str, str]]  # the text of a hash, and `cancelled` or why not
 
 
@@ -200,7 +254,7 @@ class Floor(Protocol):
     def operate(self, command: AnyCommand) -> Rejection | None:
         """An operator's command."""
 
-    def place(self, orders: tuple[NewOrder, ...]) -> list[Rejection | None]:
+    def place(self, orders: tuple[NewOrder, ...]) -> Rejection | list[Rejection | None]:
         """One request with these orders."""
 
     def cancel(self, request: SignedCancel) -> Rejection | CancelAnswer:
@@ -208,6 +262,39 @@ class Floor(Protocol):
 
     def open_orders(self, *, maker: Address | None = None, market: MarketHash | None = None) -> list[OpenOrder]:
         """A maker's or a market's open orders, oldest first."""
+
+    def fill(self, request: SignedFill) -> Rejection | None:
+        """One signed fill; None where it waits out its delay."""
+
+    def fill_result(self, fill_hash: FillHash) -> Rejection | Filled | None:
+        """What became of a fill whose delay is over; None where it was dropped."""
+
+    def bets(self, request: SignedFill) -> list[Bet]:
+        """The parts of a matched fill."""
+
+    def approve(self, command: Approve, signer: LocalAccount) -> Rejection | bool:
+        """One permit; whether it changed anything."""
+
+    def ping(self, account: Address, interval_s: int) -> None:
+        """Arm a heartbeat, or stop it with an interval of 0."""
+
+    def heartbeat(self, account: Address) -> int | None:
+        """The interval of an armed heartbeat, seconds."""
+
+    def last_firing(self, account: Address) -> list[OrderHash]:
+        """Whose orders a missed heartbeat met last."""
+
+    def suspended(self, account: Address) -> list[OrderHash]:
+        """An account's suspended orders, oldest first."""
+
+    def amounts(self, order: OrderHash) -> tuple[int, int] | None:
+        """What of an open order is filled, and pending."""
+
+    def available(self, account: Address) -> int:
+        """The wallet without unconfirmed stakes."""
+
+    def escrow(self, market: MarketHash) -> int:
+        """Confirmed stakes of a market that are not paid yet."""
 
     def best_odds(self, market: MarketHash, *, is_one: bool) -> int | None:
         """The best odds of one side."""
@@ -253,6 +340,7 @@ class _Player:
         self._markets: dict[str, MarketHash] = {}
         self._orders: dict[str, NewOrder] = {}
         self._cancels: dict[str, SignedCancel] = {}
+        self._fills: dict[str, SignedFill] = {}
         self._salts = 0
 
     # ---- the operator ---------------------------------------------------------------------------------------------
@@ -308,6 +396,16 @@ class _Player:
     def reopen(self, words: str) -> str:
         return self._operate(SetMarketStatus(market_hash=self._markets[words], active=True))
 
+    def report(self, words: str) -> str:
+        market, outcome = words.split()
+        return self._operate(ReportMarket(market_hash=self._markets[market], outcome=Outcome[outcome.upper()]))
+
+    def restrict(self, words: str) -> str:
+        return self._operate(SetRestriction(account=_address(words), restricted=True))
+
+    def lift(self, words: str) -> str:
+        return self._operate(SetRestriction(account=_address(words), restricted=False))
+
     def set_balance(self, words: str) -> str:
         who, amount = words.split()
         return self._operate(SetBalance(account=_address(who), token=USDC, amount=_scaled(amount, USDC_DECIMALS)))
@@ -321,7 +419,10 @@ class _Player:
     def place(self, words: str) -> str:
         who, _, offers = words.partition(" ")
         orders = tuple(self._order(who, offer.split()) for offer in offers.split(","))
-        return ", ".join("ok" if one is None else one.value for one in self._floor.place(orders))
+        answer = self._floor.place(orders)
+        if isinstance(answer, Rejection):
+            return answer.value
+        return ", ".join("ok" if one is None else one.value for one in answer)
 
     def _order(self, who: str, words: list[str]) -> NewOrder:
         name, *terms = words
@@ -384,6 +485,8 @@ class _Player:
         return self._send(SignedCancel(command, signer, salt), options)
 
     def again(self, words: str) -> str:
+        if words in self._fills:
+            return self._send_fill(self._fills[words])
         return self._answer(self._floor.cancel(self._cancels[words]))
 
     def _signing(self, who: str, options: dict[str, str]) -> tuple[LocalAccount, bytes, int]:
@@ -401,6 +504,126 @@ class _Player:
             return answer.value
         return ", ".join(f"{self._name(text)} {what}" for text, what in answer) or NOTHING
 
+    # ---- fills ----------------------------------------------------------------------------------------------------
+
+    def fill(self, words: str) -> str:
+        who, market, side, stake, *options = words.split()
+        signer, name = PEOPLE[who], _option(options, "as")
+        market_text = hash_text(self._markets[market])
+        desired = _scaled(_option(options, "@") if "@" in options else "50", _ODDS_PLACES)
+        amount, slippage = _scaled(stake, USDC_DECIMALS), int(_option(options, "slip")) if "slip" in options else 0
+        salt = self._fill_salt(name)
+        message = digests.FillMessage(
+            market=market_text,
+            market_hash=market_text,
+            base_token=MAINNET.usdc,
+            stake_wei=str(amount),
+            desired_odds=str(desired),
+            odds_slippage=slippage,
+            outcome_one=_is_one(side),
+            fill_salt=salt,
+        )
+        command = FillMarket(
+            taker=Address(signer.address),
+            fill_hash=FillHash(digests.fill_digest(*_FILL_DOMAIN, message)),
+            market_hash=self._markets[market],
+            base_token=USDC,
+            is_taker_betting_outcome_one=_is_one(side),
+            stake=amount,
+            desired_odds=desired,
+            odds_slippage=slippage,
+        )
+        self._fills[name] = SignedFill(command, signer, salt)
+        return self._send_fill(self._fills[name])
+
+    def fill_orders(self, words: str) -> str:
+        text, _, name = words.rpartition(" as ")
+        who, _, parts = text.partition(" ")
+        signer, salt = PEOPLE[who], self._fill_salt(name)
+        named = [part.split() for part in parts.split(",")]
+        orders = tuple(self._orders[order] for order, _ in named)
+        amounts = tuple(_scaled(size, USDC_DECIMALS) for _, size in named)
+        message = digests.LegacyFillMessage(
+            orders=[_order_fields(order) for order in orders],
+            maker_signatures=[order.signature for order in orders],
+            taker_amounts=amounts,
+            fill_salt=salt,
+        )
+        command = FillOrders(
+            taker=Address(signer.address),
+            fill_hash=FillHash(digests.legacy_fill_digest(*_FILL_DOMAIN, message)),
+            order_hashes=tuple(order.order_hash for order in orders),
+            maker_amounts=amounts,
+        )
+        self._fills[name] = SignedFill(command, signer, salt, orders)
+        return self._send_fill(self._fills[name])
+
+    def _fill_salt(self, name: str) -> int:
+        return int.from_bytes(keccak256(f"{self._day} fill {name}".encode()), "big")
+
+    def _send_fill(self, request: SignedFill) -> str:
+        rejection = self._floor.fill(request)
+        return "held" if rejection is None else rejection.value
+
+    def result(self, words: str) -> str:
+        found = self._floor.fill_result(self._fills[words].command.fill_hash)
+        if isinstance(found, Rejection):
+            return found.value
+        if found is None:
+            return "dropped"
+        return f"{_plain(found.taker_stake, USDC_DECIMALS)} @ {_plain(found.average_odds, _ODDS_PLACES)}"
+
+    def bets(self, words: str) -> str:
+        told = [
+            f"{self._name(hash_text(bet.order_hash))} "
+            f"{_plain(bet.maker_stake, USDC_DECIMALS)}+{_plain(bet.taker_stake, USDC_DECIMALS)} {bet.status}"
+            for bet in self._floor.bets(self._fills[words])
+        ]
+        return ", ".join(sorted(told)) or NOTHING
+
+    def confirm(self, words: str) -> str:
+        return self._operate(DecideFill(fill_hash=self._fills[words].command.fill_hash, confirmed=True))
+
+    def fail(self, words: str) -> str:
+        return self._operate(DecideFill(fill_hash=self._fills[words].command.fill_hash, confirmed=False))
+
+    def approve(self, words: str) -> str:
+        who, amount, *options = words.split()
+        signer, value = PEOPLE[who], _scaled(amount, USDC_DECIMALS)
+        nonce = int(_option(options, "nonce")) if "nonce" in options else 0
+        deadline_s = self._at_s("1h")
+        message = digests.PermitMessage(
+            signer.address, parse_address(MAINNET.token_transfer_proxy), value, nonce, deadline_s
+        )
+        command = Approve(
+            owner=Address(signer.address),
+            token=USDC,
+            value=value,
+            nonce=nonce,
+            deadline_s=deadline_s,
+            digest=digests.permit_digest(MAINNET.chain_id, "USDC", USDC, message),
+        )
+        changed = self._floor.approve(command, signer)
+        return changed.value if isinstance(changed, Rejection) else "ok" if changed else NOTHING
+
+    # ---- heartbeats -----------------------------------------------------------------------------------------------
+
+    def ping(self, words: str) -> str:
+        who, interval = words.split()
+        self._floor.ping(_address(who), _span_ms(interval) // 1000)
+        return "ok"
+
+    def silence(self, words: str) -> str:
+        self._floor.ping(_address(words), 0)
+        return "ok"
+
+    def heartbeat(self, words: str) -> str:
+        interval_s = self._floor.heartbeat(_address(words))
+        return "off" if interval_s is None else f"armed {interval_s}s"
+
+    def fired(self, words: str) -> str:
+        return self._name_all(self._floor.last_firing(_address(words)))
+
     # ---- reading --------------------------------------------------------------------------------------------------
 
     def open(self, words: str) -> str:
@@ -416,6 +639,23 @@ class _Player:
         market, side = words.split()
         odds = self._floor.best_odds(self._markets[market], is_one=_is_one(side))
         return "none" if odds is None else _plain(odds, _ODDS_PLACES)
+
+    def suspended(self, words: str) -> str:
+        return self._name_all(self._floor.suspended(_address(words)))
+
+    def order(self, words: str) -> str:
+        amounts = self._floor.amounts(self._orders[words].order_hash)
+        if amounts is None:
+            return "not listed"
+        filled, pending = (_plain(one, USDC_DECIMALS) for one in amounts)
+        return f"filled {filled} pending {pending}"
+
+    def available(self, words: str) -> str:
+        amount = self._floor.available(_address(words))
+        return "-" * (amount < 0) + _plain(abs(amount), USDC_DECIMALS)
+
+    def escrow(self, words: str) -> str:
+        return _plain(self._floor.escrow(self._markets[words]), USDC_DECIMALS)
 
     def exposure(self, words: str) -> str:
         who, market = words.split()
@@ -461,7 +701,10 @@ class _Player:
         return known.get(text.lower(), text)
 
     def _names(self, orders: Iterable[OpenOrder]) -> str:
-        return " ".join(self._name(hash_text(order.order_hash)) for order in orders) or NOTHING
+        return self._name_all(order.order_hash for order in orders)
+
+    def _name_all(self, hashes: Iterable[OrderHash]) -> str:
+        return " ".join(self._name(hash_text(one)) for one in hashes) or NOTHING
 
 
 _VERBS: Final[dict[str, Callable[[_Player, str], str]]] = {
@@ -471,23 +714,58 @@ _VERBS: Final[dict[str, Callable[[_Player, str], str]]] = {
     "market": _Player.market,
     "close": _Player.close,
     "reopen": _Player.reopen,
+    "report": _Player.report,
     "balance": _Player.set_balance,
+    "restrict": _Player.restrict,
+    "lift": _Player.lift,
+    "approve": _Player.approve,
     "place": _Player.place,
     "cancel": _Player.cancel_orders,
     "cancel-event": _Player.cancel_event,
     "cancel-all": _Player.cancel_all,
+    "fill": _Player.fill,
+    "fill-orders": _Player.fill_orders,
+    "result": _Player.result,
+    "bets": _Player.bets,
+    "confirm": _Player.confirm,
+    "fail": _Player.fail,
     "again": _Player.again,
+    "ping": _Player.ping,
+    "silence": _Player.silence,
+    "heartbeat": _Player.heartbeat,
+    "fired": _Player.fired,
     "open": _Player.open,
+    "suspended": _Player.suspended,
+    "order": _Player.order,
     "book": _Player.book,
     "best": _Player.best,
     "exposure": _Player.exposure,
     "wallet": _Player.wallet,
+    "available": _Player.available,
+    "escrow": _Player.escrow,
     "wait": _Player.wait,
     "restart": _Player.restart,
     "crash": _Player.crash,
 }
 _SILENT: Final = {"wait", "restart", "crash"}
 _CANCEL_OPTIONS: Final = ("salt", "at", "as")
+
+
+_FILL_DOMAIN: Final = (MAINNET.chain_id, MAINNET.domain_version, parse_address(MAINNET.fill_hasher))
+
+
+def _order_fields(order: NewOrder) -> digests.OrderFields:
+    return digests.OrderFields(
+        order.market_hash,
+        order.base_token,
+        order.total_bet_size,
+        order.percentage_odds,
+        EXPIRY,
+        int(unpack_salt(order.salt), 0),
+        order.maker,
+        EXECUTOR,
+        order.is_maker_betting_outcome_one,
+    )
 
 
 def _address(who: str) -> Address:
