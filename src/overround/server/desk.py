@@ -18,7 +18,8 @@ from overround.protocols.nado.profile import Profile
 from overround.protocols.nado.requests import CancelAndPlace, LinkSigner, PlaceOrder
 from overround.runtime.venue import Venue
 from overround.server import margins
-from overround.views.continuous import Continuous, RestingOrder
+from overround.views.continuous import Continuous
+from overround.views.resting import RestingOrder
 
 HEALTHY: Final = "active"
 IN_MAINTENANCE: Final = "failed"  # the only other word that one SDK understands
