@@ -9,6 +9,7 @@ digests are 32 bytes, addresses 20; a number outside its type raises `TypedDataE
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from overround.signing.eip712 import (
@@ -269,4 +270,11 @@ def liquidate_subaccount_digest(domain: Domain, message: Liquidation) -> bytes:
 
 
 def _product_ids(product_ids: Sequence[int]) -> bytes:
+    if len(product_ids) == 1:  # as in most cancels; remembered, since there are few products
+        return _one_product(product_ids[0])
     return array_hash([uint_word(product_id, 32) for product_id in product_ids])
+
+
+@lru_cache(1024)
+def _one_product(product_id: int) -> bytes:
+    return array_hash([uint_word(product_id, 32)])

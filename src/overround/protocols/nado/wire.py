@@ -65,6 +65,12 @@ class CancelOrdersBody(msgspec.Struct):
     id: int | None = None
 
 
+class CancelOrdersMessage(msgspec.Struct, forbid_unknown_fields=True):
+    """A body or a frame that is a `cancel_orders` and nothing else."""
+
+    cancel_orders: CancelOrdersBody
+
+
 class CancellationProductsBody(msgspec.Struct):
     """The signed object of `cancel_product_orders`."""
 
