@@ -24,6 +24,7 @@ class Shop(Desk):
         self.views = Views()
         self.records: list[Record] = []
         self.changes = Changes()  # of the last record
+        self.history: list[tuple[Record, ContinuousChanges | None]] = []
         super().__init__(rules)
 
     @property
@@ -52,6 +53,7 @@ class Shop(Desk):
         seq = len(self.records) + 1
         self.records.append(Record(seq, self.now_ms, 1, f"c{seq}", command, [*events]))
         self.changes = self.views.apply(self.records[-1])
+        self.history.append((self.records[-1], self.changes.continuous))
 
     def seeded(self) -> Views:
         """Views as a venue has them that starts from a snapshot of now."""
