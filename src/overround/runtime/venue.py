@@ -181,6 +181,9 @@ class Venue:
             changes = self.views.apply(record)
             if self.feed is not None:
                 self.feed.follow(record, changes)
+            if changes.continuous is not None:
+                for follow in self.followers:
+                    follow(record, changes.continuous)
         self.views.digest = digest
         self.history.follow(records)
         for listener in self.listeners:

@@ -6,20 +6,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from overround.engine.continuous.product import Product as VenueProduct
-from overround.engine.continuous.types import QUOTE, ProductId, SubaccountId
+from overround.engine.continuous.types import ProductId, SubaccountId
 from overround.engine.record import Record
 from overround.engine.types import Address
-from overround.protocols.nado import encode, queries
+from overround.protocols.nado import encode, queries, showing
 from overround.protocols.nado.checks import Market, SingleExecute
 from overround.protocols.nado.commands import check_decision, command_of, placements, submission_of
 from overround.protocols.nado.errors import Code, GatewayError
-from overround.protocols.nado.facts import Book, OpenOrder, Placed, Product, ProductKind, Quote, TradingStatus
+from overround.protocols.nado.facts import Book, OpenOrder, Placed, Product, Quote
 from overround.protocols.nado.profile import Profile
 from overround.protocols.nado.requests import CancelAndPlace, LinkSigner, PlaceOrder
 from overround.runtime.venue import Venue
-from overround.server import margins
 from overround.views.continuous import Continuous
-from overround.views.resting import RestingOrder
 
 HEALTHY: Final = "active"
 IN_MAINTENANCE: Final = "failed"  # the only other word that one SDK understands
@@ -59,7 +57,7 @@ class VenueDesk:
             return encode.placed(request.place.digest)
         if isinstance(request, LinkSigner):
             return encode.NO_DATA
-        return encode.cancelled_orders(map(open_order, self._views.take_cancelled(record)))
+        return encode.cancelled_orders(map(showing.open_order, self._views.take_cancelled(record)))
 
     async def place(
         self, orders: list[tuple[PlaceOrder, bytes]], stop_on_failure: bool, command_id: str
@@ -107,47 +105,22 @@ class VenueDesk:
 
     def products(self) -> list[Product]:
         """Every product as it is now."""
-        return [self._product(one) for one in self._views.products.values()]
-
-    def _product(self, one: VenueProduct) -> Product:
-        views = self._views
-        return Product(
-            product_id=one.product_id,
-            kind=ProductKind(one.kind.value),
-            symbol=one.symbol,
-            name=one.symbol,
-            has_book=one.has_book,
-            price_increment_x18=one.tick_x18,
-            size_increment=one.lot_x18,
-            min_size=one.notional_min_x18,
-            maker_fee_x18=one.maker_fee_x18,
-            taker_fee_x18=one.taker_fee_x18,
-            long_weight_initial_x18=one.long_weight_x18,
-            short_weight_initial_x18=one.short_weight_x18,
-            long_weight_maintenance_x18=one.long_weight_x18,
-            short_weight_maintenance_x18=one.short_weight_x18,
-            oracle_price_x18=views.marks[one.product_id],
-            open_interest=views.open_interest_x18.get(one.product_id, 0),
-            collected_fees=views.fees_x18.get(one.product_id, 0),
-            trading_status=TradingStatus(one.trading_status.value),
-        )
+        return showing.products(self._views)
 
     def book(self, product_id: int, depth: int) -> Book:
         """A book's best levels."""
-        found = self._views.books[ProductId(product_id)]
-        return Book(product_id, found.bids.levels(depth), found.asks.levels(depth), found.changed_ns)
+        return showing.book(self._views.books[ProductId(product_id)], depth)
 
     def quote(self, product_id: int) -> Quote:
         """The top of a book."""
-        top = self._views.books[ProductId(product_id)].top
-        return Quote(product_id, top.bid, top.ask)
+        return showing.quote(self._views.books[ProductId(product_id)])
 
     def quotes(self) -> dict[int, Quote]:
         """The tops of all books."""
-        return {product_id: self.quote(product_id) for product_id in self._views.books}
+        return showing.quotes(self._views)
 
     def _orders(self, sender: bytes, product_id: int) -> list[OpenOrder]:
-        return [open_order(row) for row in self._views.orders_of(SubaccountId(sender), ProductId(product_id))]
+        return [showing.open_order(row) for row in self._views.orders_of(SubaccountId(sender), ProductId(product_id))]
 
     def _known(self, product_id: int, *, with_book: bool = False) -> ProductId:
         found = ProductId(product_id)
@@ -175,7 +148,7 @@ class VenueDesk:
         if row is None or row.terms.product_id != query.product_id:
             text = f"{Code.ORDER_NOT_FOUND.text}: 0x{query.digest.hex()}"
             raise GatewayError(Code.ORDER_NOT_FOUND, text)
-        return encode.order(open_order(row))
+        return encode.order(showing.open_order(row))
 
     def _subaccount_orders(self, query: queries.SubaccountOrders) -> Any:
         product_id = self._known(query.product_id)
@@ -213,15 +186,10 @@ class VenueDesk:
         return encode.edge_all_products(self.domain, self.products())
 
     def _subaccount_info(self, query: queries.SubaccountInfo) -> Any:
-        before = margins.account(self._views, query.subaccount)
+        before = showing.account(self._views, query.subaccount)
         if query.txns is None:
             return encode.subaccount_info(before, self.products())
-        deltas = [
-            (one.product_id, one.amount_delta, one.v_quote_delta)
-            for one in query.txns
-            if one.subaccount == query.subaccount
-        ]
-        after = margins.account_after(self._views, before, deltas)
+        after = showing.account(self._views, query.subaccount, query.txns)
         return encode.subaccount_info(after, self.products(), before if query.pre_state else None)
 
     def _fee_rates(self, query: queries.FeeRates) -> Any:
@@ -229,48 +197,23 @@ class VenueDesk:
         return encode.fee_rates(self.products())
 
     def _max_order_size(self, query: queries.MaxOrderSize) -> Any:
-        size = margins.max_order_size(
+        size = showing.max_order_size(
             self._views,
-            SubaccountId(query.sender),
+            query.sender,
             self._known(query.product_id, with_book=True),
             query.price_x18,
-            is_long=query.direction == "long",
+            is_buy=query.direction == "long",
             reduce_only=bool(query.reduce_only),
         )
         return encode.max_order_size(size)
 
     def _max_withdrawable(self, query: queries.MaxWithdrawable) -> Any:
         product_id = self._known(query.product_id)
-        return encode.max_withdrawable(margins.max_withdrawable(self._views, SubaccountId(query.sender), product_id))
+        return encode.max_withdrawable(showing.max_withdrawable(self._views, query.sender, product_id))
 
     def _health_groups(self, query: queries.HealthGroups) -> Any:
-        """A spot product and its perp, by name: `ETH` and `ETH-PERP`."""
         del query
-        spots = {one.symbol: one.product_id for one in self._views.products.values() if not one.is_perp}
-        groups = [
-            (spots[one.symbol.removesuffix("-PERP")], one.product_id)
-            for one in self._views.products.values()
-            if one.is_perp and one.symbol.removesuffix("-PERP") in spots
-        ]
-        return encode.health_groups(groups)
-
-
-def open_order(row: RestingOrder) -> OpenOrder:
-    """An order as queries and cancellations show it."""
-    terms = row.terms
-    return OpenOrder(
-        product_id=terms.product_id,
-        sender=terms.sender,
-        price_x18=terms.price_x18,
-        amount=terms.amount_x18,
-        unfilled_amount=row.unfilled_x18 if terms.amount_x18 > 0 else -row.unfilled_x18,
-        expiration=terms.expiration_s,
-        nonce=terms.nonce,
-        appendix=terms.appendix,
-        digest=terms.digest,
-        placed_at_s=row.placed_at_ms // 1000,
-        id=terms.client_id,
-    )
+        return encode.health_groups(showing.health_groups(self._views))
 
 
 class _Markets(Mapping[int, Market]):
@@ -284,14 +227,7 @@ class _Markets(Mapping[int, Market]):
         product = self._products[product_id]
         made = self._made.get(product_id)
         if made is None or made[0] is not product:
-            market = Market(
-                spot=not product.is_perp,
-                has_book=product_id != QUOTE,
-                price_increment_x18=product.tick_x18 or 1,
-                size_increment=product.lot_x18 or 1,
-                min_size=product.notional_min_x18,
-            )
-            made = self._made[product_id] = (product, market)
+            made = self._made[product_id] = (product, showing.market(product))
         return made[1]
 
     def __contains__(self, product_id: object) -> bool:

@@ -12,7 +12,7 @@ from tests.views.shop import Shop
 from overround.engine.continuous import margin
 from overround.engine.continuous.commands import SetCollateral, SubmitOrders
 from overround.engine.continuous.rejections import ContinuousRejection
-from overround.engine.continuous.types import QUOTE, X18, X36, OrderType, TradingStatus
+from overround.engine.continuous.types import QUOTE, X18, X36, TradingStatus
 from overround.protocols.nado import showing
 from overround.protocols.nado.facts import Balance, OpenOrder, ProductKind, Quote
 from overround.protocols.nado.queries import Delta
@@ -60,7 +60,7 @@ def test_products_are_shown_with_mark_weights_fees_and_open_interest(shop: Shop)
     assert (perp.maker_fee_x18, perp.taker_fee_x18) == (X18 // 1000, X18 // 100)
     assert not found[QUOTE].has_book
     assert showing.health_groups(shop.shown) == [(1, 2), (3, 4)]
-    market = showing.markets(shop.shown)[SPOT]
+    market = showing.market(shop.shown.products[SPOT])
     assert (market.spot, market.price_increment_x18, market.size_increment) == (True, X18, X18)
 
 
@@ -156,4 +156,14 @@ def test_what_orders_and_positions_need_cannot_be_withdrawn(shop: Shop) -> None:
     assert showing.max_withdrawable(shop.shown, BOB, SPOT) == 6 * X18
     assert showing.max_withdrawable(shop.shown, BOB, PERP) == 0
     assert showing.max_withdrawable(shop.shown, CAROL, QUOTE) == 0
-    assert OrderType.DEFAULT
+
+
+@pytest.mark.row("Q-14")
+def test_a_reducing_order_is_at_most_the_position(shop: Shop) -> None:
+    shop.rest(ALICE, -5, 100)
+    shop.place(shop.order(BOB, 5, 100))
+    sizes = [
+        showing.max_order_size(shop.shown, BOB, PERP, 100 * X18, is_buy=is_buy, reduce_only=True)
+        for is_buy in (True, False)
+    ]
+    assert sizes == [0, 5 * X18]

@@ -51,18 +51,13 @@ def open_order(row: RestingOrder) -> OpenOrder:
     )
 
 
-def markets(views: Continuous) -> dict[int, Market]:
-    """What every product demands of orders, for `checks`. To be made anew when a product changes."""
-    return {product_id: market(product) for product_id, product in views.products.items()}
-
-
 def market(product: engine.Product) -> Market:
-    """What one product demands."""
+    """What a product demands of every order, for `checks`."""
     return Market(
         spot=not product.is_perp,
         has_book=product.has_book,
-        price_increment_x18=product.tick_x18,
-        size_increment=product.lot_x18,
+        price_increment_x18=product.tick_x18 or 1,
+        size_increment=product.lot_x18 or 1,
         min_size=product.notional_min_x18,
     )
 
@@ -247,19 +242,33 @@ def _reserved(views: Continuous, sender: SubaccountId, product_id: ProductId) ->
     return reserved
 
 
-def max_order_size(views: Continuous, subaccount: bytes, product_id: int, price_x18: int, *, is_buy: bool) -> int:
+def max_order_size(
+    views: Continuous, subaccount: bytes, product_id: int, price_x18: int, *, is_buy: bool, reduce_only: bool = False
+) -> int:
     """The largest order at this price that margin allows, in whole lots; what it would trade at is not looked at."""
     sender, wanted = SubaccountId(subaccount), ProductId(product_id)
     found = views.products.get(wanted)
     if found is None or not found.has_book or price_x18 <= 0:
         return 0
-    most = _most_perp(views, sender, found, price_x18, is_buy) if found.is_perp else 0
-    if not found.is_perp:
-        free = views.balance(sender, wanted if not is_buy else QUOTE).amount_x18
-        free -= _reserved(views, sender, wanted if not is_buy else QUOTE)
-        rate = X18 + max(found.taker_fee_x18, found.maker_fee_x18, 0)
-        most = free * X36 // (price_x18 * rate) if is_buy else free
+    position = views.balance(sender, wanted).amount_x18 if found.is_perp else 0
+    if reduce_only:
+        most = -position if is_buy else position
+    elif found.is_perp:
+        most = _most_perp(views, sender, found, price_x18, is_buy)
+    else:
+        most = _most_spot(views, sender, found, price_x18, is_buy)
     return max(most, 0) // found.lot_x18 * found.lot_x18
+
+
+def _most_spot(views: Continuous, sender: SubaccountId, found: engine.Product, price: int, is_buy: bool) -> int:
+    """All that is there to be paid or delivered, unless the price is so bad that it ties up more (N2)."""
+    paid = QUOTE if is_buy else found.product_id
+    free = views.balance(sender, paid).amount_x18 - _reserved(views, sender, paid)
+    rate = X18 + max(found.taker_fee_x18, found.maker_fee_x18, 0)
+    most = free * X36 // (price * rate) if is_buy else free
+    mark = views.marks[found.product_id]
+    adverse = price - mark if is_buy else mark - price
+    return min(most, _slack_x54(views, sender) // (adverse * X18)) if adverse > 0 else most
 
 
 def _most_perp(views: Continuous, sender: SubaccountId, found: engine.Product, price: int, is_buy: bool) -> int:
