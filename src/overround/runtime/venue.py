@@ -71,6 +71,8 @@ class Venue:
         clock.go_on_from(recovered.time_ms)
         self.fills = FillResults()
         self.listeners: list[Callable[[Record], None]] = [self.fills.follow]  # told of each record once views show it
+        # Told, record by record, what it did to continuous markets: streams of the gateway.
+        self.followers: list[Callable[[Record, ContinuousChanges], None]] = []
         self._writer = JournalWriter(journal)
         self.sequencer = Sequencer(
             recovered.engine,
