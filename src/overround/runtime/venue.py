@@ -32,6 +32,7 @@ from overround.runtime.recovery import Recovered, recover
 from overround.runtime.sequencer import InboxFull, Sequencer
 from overround.runtime.snapshotter import Snapshotter, write_snapshot
 from overround.runtime.vigil import STALL_MS
+from overround.views.changes import ContinuousChanges
 from overround.views.views import Views
 
 SNAPSHOT_RECORDS: Final = 100_000
