@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from decimal import Decimal
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, cast
@@ -33,6 +34,12 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from overround.engine.continuous.product import Product
+from overround.engine.continuous.rules import ContinuousRules
+from overround.engine.continuous.types import X18, ProductId, ProductKind, TradingStatus
+from overround.engine.types import Address
+from overround.protocols.nado.profile import PRODUCTS, TESTNET_CHAIN_ID, TESTNET_ENDPOINT, CancelMode
+from overround.protocols.nado.profile import Profile as NadoProfile
 from overround.protocols.sx.namespaces import SX_NAMESPACES
 from overround.protocols.sx.profile import PROFILES, Profile
 from overround.realtime import Namespace, Namespaces
@@ -195,6 +202,165 @@ class SxConfig(_Section):
         return Profile(**{**{name: getattr(base, name) for name in Profile.__struct_fields__}, **given})
 
 
+class ProductConfig(_Section):
+    """A product of the Nado gateway by its id. Numbers are in whole units. A new one needs a symbol, a kind, its steps
+    and a price to start with; of one that is there, only what is given changes."""
+
+    symbol: str | None = Field(None, pattern=r"^[A-Z0-9][A-Z0-9-]{0,19}$", description="its name")
+    kind: Literal["spot", "perp"] | None = Field(None, description="an asset, or a position")
+    tick: Decimal | None = Field(None, gt=0, description="prices are multiples of it")
+    lot: Decimal | None = Field(None, gt=0, description="sizes are multiples of it")
+    notional_min: Decimal | None = Field(None, ge=0, description="least worth of an order")
+    start_price: Decimal | None = Field(None, gt=0, description="its price until somebody trades")
+    long_weight: Decimal | None = Field(
+        None, ge=0, description="initial weight of a long position; of a perp, 1 less it is margin"
+    )
+    short_weight: Decimal | None = Field(None, ge=0, description="... of a short one")
+    maker_fee: Decimal | None = Field(
+        None, gt=-1, lt=1, description="share of the notional; left out, here and below: as the operator said last"
+    )
+    taker_fee: Decimal | None = Field(None, gt=-1, lt=1, description="likewise")
+    trading_status: Literal["live", "post_only", "not_tradable", "reduce_only", "soft_reduce_only"] | None = Field(
+        None, description="which orders it takes"
+    )
+
+    def over(self, base: Product | None, product_id: int) -> Product:
+        """The product of `base` with what is set here on top, or a new one. Raises ValueError."""
+        given: dict[str, Any] = {
+            f"{name}_x18": _x18(name, value) for name in _PRODUCT_NUMBERS if (value := getattr(self, name)) is not None
+        }
+        if self.symbol is not None:
+            given["symbol"] = self.symbol
+        if self.kind is not None:
+            given["kind"] = ProductKind(self.kind)
+        if self.trading_status is not None:
+            given["trading_status"] = TradingStatus(self.trading_status)
+        if base is None:
+            missing = [name for name in _PRODUCT_NEEDS if getattr(self, name) is None]
+            if missing:
+                raise ValueError(f"a new product needs {', '.join(missing)}")
+            made = Product(product_id=ProductId(product_id), notional_min_x18=given.pop("notional_min_x18", 0), **given)
+        else:
+            made = msgspec.structs.replace(base, **given)
+        if not made.is_valid:
+            raise ValueError("tick times lot must be a multiple of 10^-18, or prices times sizes are no whole numbers")
+        return made
+
+
+_PRODUCT_NUMBERS: Final = (
+    "tick", "lot", "notional_min", "start_price", "long_weight", "short_weight", "maker_fee", "taker_fee",
+)  # fmt: skip
+_PRODUCT_NEEDS: Final = ("symbol", "kind", "tick", "lot", "start_price")
+
+
+def _x18(name: str, value: Decimal) -> int:
+    scaled = value.scaleb(18)
+    if scaled != scaled.to_integral_value():
+        raise ValueError(f"{name} has more than 18 decimals")
+    return int(scaled)
+
+
+class NadoConfig(_Section):
+    """The Nado gateway. What signatures commit to is the public testnet's, which two SDKs carry within them."""
+
+    chain_id: int = Field(TESTNET_CHAIN_ID, ge=1, description="chain id of all signatures")
+    endpoint: str = Field(checksum_address(TESTNET_ENDPOINT), description="verifying contract of everything but orders")
+    cancel_mode: Literal["atomic", "partial"] = Field(
+        "atomic", description="whether one bad digest refuses a cancellation, or what can be is cancelled"
+    )
+    open_orders_max: int = Field(500, ge=1, description="open orders of a subaccount on a product")
+    signer_updates_max: int = Field(50, ge=1, description="changes of a subaccount's linked signer in a week")
+    price_band_low: Decimal = Field(
+        Decimal(0), ge=0, le=1, description="least price of an order, as a share of the mark"
+    )
+    price_band_high: Decimal = Field(
+        Decimal(0), ge=0, le=1000, description="greatest price, likewise; both 0: any price"
+    )
+    builders: list[int] | None = Field(None, description="builder ids that orders may name; left out: any, ignored")
+    batch_object_for_python: bool = Field(
+        False, description="answer place_orders with an object where the client is the Python SDK, which needs it"
+    )
+    compression_required: bool = Field(False, description="refuse sockets that do not offer permessage-deflate")
+    heartbeat_scope: Literal["both", "sx", "nado"] = Field(
+        "both", description="which of a wallet's orders its missed heartbeat cancels"
+    )
+    message_bytes_max: int = Field(2 * 1024 * 1024, ge=262_144, description="largest message on an action socket")
+    idle_timeout_s: float = Field(90, ge=1, description="silence after which a socket is closed")
+    connections_per_address_max: int = Field(100, ge=1, description="subscription sockets of one address")
+    products: dict[int, ProductConfig] = Field({}, description="changes to products, and further ones")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _checksummed(cls, value: str) -> str:
+        try:
+            return checksum_address(parse_address(value))
+        except AddressError as error:
+            raise ValueError(str(error)) from None
+
+    @field_validator("products")
+    @classmethod
+    def _ids(cls, value: dict[int, ProductConfig]) -> dict[int, ProductConfig]:
+        for product_id in value:
+            if not 1 <= product_id <= PRODUCT_ID_CONFIGURED_MAX:
+                raise ValueError(f"a product's id is 1 to {PRODUCT_ID_CONFIGURED_MAX}; 0 is the quote currency")
+        return value
+
+    def resolved(self) -> NadoProfile:
+        """What the dialect needs to know."""
+        return NadoProfile(
+            chain_id=self.chain_id,
+            endpoint=parse_address(self.endpoint),
+            cancel_mode=CancelMode(self.cancel_mode),
+            builders=None if self.builders is None else frozenset(self.builders),
+            batch_object_for_python=self.batch_object_for_python,
+            compression_required=self.compression_required,
+        )
+
+    def rules(self) -> ContinuousRules:
+        """What the engine needs to know. Raises ConfigError."""
+        try:
+            band = _x18("price_band_low", self.price_band_low), _x18("price_band_high", self.price_band_high)
+        except ValueError as error:
+            raise ConfigError(f"nado: {error}") from None
+        if any(band) and not band[0] <= X18 <= band[1]:
+            raise ConfigError("nado: price_band_low must be at most 1 and price_band_high at least 1")
+        return ContinuousRules(
+            chain_id=self.chain_id,
+            endpoint=Address(parse_address(self.endpoint)),
+            open_orders_max=self.open_orders_max,
+            partial_cancels=self.cancel_mode == "partial",
+            signer_updates_max=self.signer_updates_max,
+            band_low_x18=band[0],
+            band_high_x18=band[1],
+        )
+
+    def product(self, product_id: int, now: Product | None) -> Product | None:
+        """A product as it must be from this start on, given what it is now; None where nobody knows it.
+
+        What the operator said about a product that is there stands, unless the configuration says otherwise.
+        Raises ConfigError.
+        """
+        default = next((one for one in PRODUCTS if one.product_id == product_id), None)
+        base = default if default is not None else now
+        if base is not None and now is not None:
+            said = {name: getattr(now, name) for name in ("maker_fee_x18", "taker_fee_x18", "trading_status")}
+            base = msgspec.structs.replace(base, **said)
+        changes = self.products.get(product_id)
+        if changes is None:
+            return base
+        try:
+            return changes.over(base, product_id)
+        except ValueError as error:
+            raise ConfigError(f"nado.products.{product_id}: {error}") from None
+
+    def product_ids(self) -> list[int]:
+        """The products that the venue must have."""
+        return sorted({*(one.product_id for one in PRODUCTS), *self.products})
+
+
+PRODUCT_ID_CONFIGURED_MAX: Final = 999  # answers have arrays by product id
+
+
 class TokensConfig(_Section):
     """Connection tokens for the feeds (HS256)."""
 
@@ -316,6 +482,7 @@ class Config(BaseSettings):
     data: DataConfig = DataConfig()  # type: ignore[call-arg]
     time: TimeConfig = TimeConfig()  # type: ignore[call-arg]
     sx: SxConfig = SxConfig()  # type: ignore[call-arg]
+    nado: NadoConfig = NadoConfig()  # type: ignore[call-arg]
     tokens: TokensConfig = TokensConfig()  # type: ignore[call-arg]
     realtime: RealtimeConfig = RealtimeConfig()  # type: ignore[call-arg]
     admin: AdminConfig = AdminConfig()  # type: ignore[call-arg]
@@ -355,6 +522,10 @@ def load(file: Path | None, flags: dict[str, dict[str, Any]] | None = None) -> C
     except ValidationError as error:
         raise ConfigError("\n".join(map(_fault, error.errors()))) from None
     config.realtime.resolved_namespaces()
+    config.nado.rules()
+    for product_id in config.nado.products:
+        if product_id in {one.product_id for one in PRODUCTS}:
+            config.nado.product(product_id, None)
     return config
 
 

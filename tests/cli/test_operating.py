@@ -55,7 +55,7 @@ def test_every_key_has_its_meaning_and_default() -> None:
         parts.append(f"**`[{section}]`** {_sentence(model)}\n\n{_table(model)}")
         for key, inner in model.model_fields.items():
             nested = _nested(inner)
-            if nested is not None and key == "namespaces":
+            if nested is not None and key in ("namespaces", "products"):
                 parts.append(f"**`[{section}.{key}.NAME]`** {_sentence(nested)}\n\n{_table(nested)}")
     _check_block("config", "\n\n".join(parts))
 

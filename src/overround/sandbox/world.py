@@ -14,8 +14,11 @@ from overround.engine.commands import (
     SetBalance,
     SetFixtureStatus,
 )
+from overround.engine.continuous.commands import SetCollateral
+from overround.engine.continuous.types import QUOTE, X18, ProductId, SubaccountId
 from overround.engine.rules import Rules
 from overround.engine.types import FixtureId, FixtureStatus
+from overround.protocols.nado.units import subaccount
 from overround.protocols.operator.decode import line_text, market_hash
 from overround.protocols.sx.reference import MARKET_TYPES
 from overround.protocols.sx.units import hash_text
@@ -24,6 +27,7 @@ from overround.signing.address import checksum_address
 from overround.signing.api_keys import key_digest
 from overround.views.views import Views
 
+COLLATERAL: Final = {QUOTE: 100_000, ProductId(3): 10}  # in whole units: quote and ETH
 FUNDS: Final = 100_000  # nominal units of every betting token on every account
 _HOUR_S: Final = 3600
 _DAY_S: Final = 24 * _HOUR_S
@@ -88,13 +92,23 @@ def commands(rules: Rules, now_ms: int) -> Iterator[AnyCommand]:
         yield _market(event, kind, line, f"Over {line}", f"Under {line}")
 
 
+def deposits() -> Iterator[SetCollateral]:
+    """What every account of a fresh sandbox has on continuous markets, a pot of its own (N1)."""
+    for account in ACCOUNTS:
+        sender = SubaccountId(subaccount(account.address))
+        for product_id, amount in COLLATERAL.items():
+            yield SetCollateral(subaccount=sender, product_id=product_id, amount_x18=amount * X18)
+
+
 def describe(base_url: str, admin_token: str, views: Views) -> dict[str, Any]:
     """The body of `GET /sandbox`: everything that a test needs to know."""
-    catalogue, rules = views.catalogue, views.rules
+    catalogue, rules, nado = views.catalogue, views.rules, views.continuous.rules
     assert rules is not None
+    assert nado is not None
+    ws_url = base_url.replace("http", "ws", 1)
     return {
         "baseUrl": base_url,
-        "wsUrl": base_url.replace("http", "ws", 1) + "/connection/websocket",
+        "wsUrl": ws_url + "/connection/websocket",
         "chainId": rules.chain_id,
         "adminToken": admin_token,
         "tokens": {token.symbol: checksum_address(token.address) for token in rules.tokens},
@@ -125,6 +139,17 @@ def describe(base_url: str, admin_token: str, views: Views) -> dict[str, Any]:
             }
             for one in catalogue.markets.values()
         ],
+        "nado": {
+            "gatewayUrl": base_url + "/v1",
+            "wsUrl": ws_url + "/v1/ws",
+            "subscribeUrl": ws_url + "/v1/subscribe",
+            "chainId": nado.chain_id,
+            "endpointAddr": checksum_address(nado.endpoint),
+            "products": [
+                {"productId": one.product_id, "symbol": one.symbol, "type": one.kind.value}
+                for one in views.continuous.tradable()
+            ],
+        },
     }
 
 

@@ -30,7 +30,7 @@ from overround.protocols.nado.checks import (
 from overround.protocols.nado.decode import decode_execute, is_cancel, is_query
 from overround.protocols.nado.digests import Domain
 from overround.protocols.nado.errors import Code, GatewayError, failure
-from overround.protocols.nado.facts import Placed
+from overround.protocols.nado.facts import Placed, Quote
 from overround.protocols.nado.requests import (
     CancelAndPlace,
     CancelOrders,
@@ -89,6 +89,9 @@ class Desk(Protocol):
 
     def query(self, query: queries.Query) -> bytes:
         """The answer, with its envelope. Raises `GatewayError`."""
+
+    def quotes(self) -> dict[int, Quote]:
+        """The tops of all books, by product."""
 
     def symbols(self) -> bytes:
         """`GET /symbols`."""

@@ -22,22 +22,29 @@ from overround.config import (
     SANDBOX_TOKEN_SECRET,
     Config,
     ConfigError,
+    NadoConfig,
 )
 from overround.engine.commands import AnyCommand, ConfigureVenue
-from overround.engine.rejections import Rejection
-from overround.engine.rules import BettingDelays, Restrictions, Rules, Token
+from overround.engine.continuous.commands import ConfigureContinuous, ConfigureProduct
+from overround.engine.continuous.rejections import Refusal
+from overround.engine.continuous.types import QUOTE, ProductId
+from overround.engine.record import Record
+from overround.engine.rules import BettingDelays, HeartbeatScope, Restrictions, Rules, Token
 from overround.engine.types import ODDS_ONE, Address
 from overround.protocols.centrifugo import PATH
+from overround.protocols.nado.profile import QUOTE_PRODUCT
 from overround.protocols.sx.profile import USDC_DECIMALS, Profile
 from overround.protocols.sx.reference import IN_PLAY_DELAYS_BY_LEAGUE, IN_PLAY_DELAYS_BY_SPORT
 from overround.runtime.venue import Venue
 from overround.sandbox import world
 from overround.sandbox.accounts import ACCOUNTS
 from overround.server.app import App, refuse_connection
+from overround.server.desk import VenueDesk
 from overround.server.documentation import DocumentationRoutes
 from overround.server.lanes import Lanes
 from overround.server.limits import Limits
 from overround.server.metrics import Metrics
+from overround.server.nado_gateway import NadoGateway, SocketBounds
 from overround.server.operations import OperationsRoutes
 from overround.server.operator import OperatorRoutes
 from overround.server.protocol import HttpLimits, make_protocol
@@ -104,6 +111,7 @@ def rules_of(profile: Profile, config: Config) -> Rules:
         ),
         approval_required=sx.require_approval,
         tells_pending_trades=sx.pending_trades,
+        heartbeat_scope=HeartbeatScope(config.nado.heartbeat_scope),
     )
 
 
@@ -141,6 +149,7 @@ async def _serve(config: Config, folder: Path, *, is_sandbox: bool) -> None:
     try:
         profile = config.sx.resolved()
         await _configure(venue, rules_of(profile, config))
+        await _configure_continuous(venue, config.nado)
         if is_sandbox:
             await _furnish(venue)
         else:
@@ -169,6 +178,8 @@ def build_app(
     def sandbox() -> dict[str, Any]:
         return world.describe(base_url, admin_token, venue.views)
 
+    nado_profile = config.nado.resolved()
+
     metrics = Metrics(venue)
     documentation = DocumentationRoutes()
     operations = OperationsRoutes(venue, metrics, sandbox if is_sandbox else None)
@@ -181,7 +192,21 @@ def build_app(
     )
     lanes = Lanes()
     metrics.watch_limits(rates, lanes)
+    nado = NadoGateway(
+        VenueDesk(venue, nado_profile),
+        nado_profile,
+        config,
+        SocketBounds(
+            config.nado.message_bytes_max, config.nado.idle_timeout_s, config.nado.connections_per_address_max
+        ),
+        rates,
+        lanes,
+        f"nado-{secrets.token_hex(4)}",
+        is_sandbox=is_sandbox,
+    )
+    venue.followers.append(nado.follow)
     routes: list[Route] = [
+        *nado.routes(),
         *sx_routes(SxRoutes(venue, profile, config.sx, tokens, rates)),
         *fill_routes(SxFillRoutes(venue, profile)),
         *sx_user_routes(SxUserRoutes(venue)),
@@ -195,6 +220,7 @@ def build_app(
     realtime = build_realtime(venue, config.realtime, secret)
     metrics.watch_realtime(realtime)
     limits.sockets[PATH] = realtime
+    limits.sockets.update(nado.sockets())
     return app, limits
 
 
@@ -211,13 +237,40 @@ async def _configure(venue: Venue, rules: Rules) -> None:
     await _submit(venue, ConfigureVenue(rules=rules))
 
 
+async def _configure_continuous(venue: Venue, config: NadoConfig) -> None:
+    """The same for continuous markets: their rules, and every product that is not as it is configured."""
+    views, rules = venue.views.continuous, config.rules()
+    before = views.rules
+    if before is not None and (before.chain_id, before.endpoint) != (rules.chain_id, rules.endpoint):
+        raise ConfigError(
+            "this data folder belongs to a gateway of another chain id or endpoint (nado.chain_id, nado.endpoint): "
+            "its orders are signed for that one"
+        )
+    if before != rules:
+        await _submit(venue, ConfigureContinuous(rules=rules))
+    if QUOTE not in views.products:
+        await _submit(venue, ConfigureProduct(product=QUOTE_PRODUCT))
+    for product_id in config.product_ids():
+        now = views.products.get(ProductId(product_id))
+        wanted = config.product(product_id, now)
+        if wanted is None or wanted == now:
+            continue
+        decision = await venue.submit(ConfigureProduct(product=wanted), _own_id("start"))
+        if isinstance(decision, Refusal):
+            raise ConfigError(
+                f"nado.products.{product_id}: somebody has orders or a balance in it, which rest on its kind and steps"
+            )
+
+
 async def _furnish(venue: Venue) -> None:
     """Give a fresh sandbox its world."""
-    if venue.views.catalogue.fixtures:
-        return
     assert venue.views.rules is not None
-    for command in world.commands(venue.views.rules, venue.clock.now_ms()):
-        await _submit(venue, command)
+    if not venue.views.catalogue.fixtures:
+        for command in world.commands(venue.views.rules, venue.clock.now_ms()):
+            await _submit(venue, command)
+    if not venue.views.continuous.funded:
+        for deposit in world.deposits():
+            await _submit(venue, deposit)
 
 
 def _refuse_sandbox_keys(venue: Venue) -> None:
@@ -230,7 +283,7 @@ def _refuse_sandbox_keys(venue: Venue) -> None:
 
 async def _submit(venue: Venue, command: AnyCommand) -> None:
     decision = await venue.submit(command, _own_id("start"))
-    assert not isinstance(decision, Rejection), decision
+    assert isinstance(decision, Record), decision
 
 
 async def _close_the_doors(venue: Venue) -> None:

@@ -7,8 +7,11 @@ from typing import Final
 import msgspec
 
 from overround.config import Config
+from overround.engine.record import Record
 from overround.protocols.nado.encode import NO_DATA
 from overround.protocols.nado.errors import Code, GatewayError, failure
+from overround.protocols.nado.facts import QuoteEvent
+from overround.protocols.nado.following import facts_of
 from overround.protocols.nado.profile import Profile
 from overround.protocols.nado.subscriptions import compression_required
 from overround.server.budgets import Budgets
@@ -21,6 +24,7 @@ from overround.server.nado_actions import CONCURRENT_PATHS, IN_FLIGHT_MAX, SERIA
 from overround.server.nado_streams import PATHS, StreamEndpoint, Streams
 from overround.server.protocol import SocketEndpoint
 from overround.server.routes import Route
+from overround.views.changes import ContinuousChanges
 
 __all__ = ["NO_DATA", "NadoGateway"]
 
@@ -54,6 +58,7 @@ class NadoGateway:
         self.gateway = Gateway(desk, self.budgets, limits, lanes, command_prefix)
         self.gateway.batch_object_for_python = profile.batch_object_for_python
         self.streams = Streams()
+        self._desk = desk
         strict = profile.compression_required
         self.actions = House(
             message_bytes_max=bounds.message_bytes_max,
@@ -76,6 +81,18 @@ class NadoGateway:
             now_ms=desk.now_ms,
             linked_signer_of=desk.linked_signer_of,
         )
+
+    def follow(self, record: Record, changes: ContinuousChanges) -> None:
+        """Tell streams what a record did. Nothing is thought out while nobody follows anything."""
+        streams = self.streams
+        if not len(streams):
+            return
+        top_changed = False
+        for fact in facts_of(record, changes):
+            streams.tell(fact)
+            top_changed = top_changed or isinstance(fact, QuoteEvent)
+        if top_changed:
+            streams.tell_quotes(self._desk.quotes, record.time_ms)
 
     def routes(self) -> list[Route]:
         """What is served over HTTP."""

@@ -7,12 +7,54 @@ from typing import Final
 
 import msgspec
 
+from overround.engine.continuous.product import Product
+from overround.engine.continuous.types import QUOTE, X18, ProductId, ProductKind
 from overround.protocols.nado.digests import Domain
 
 TESTNET_CHAIN_ID: Final = 763_373
 TESTNET_ENDPOINT: Final = bytes.fromhex("698d87105274292b5673367dec81874ce3633ac2")
 QUOTE_PRODUCT_ID: Final = 0
 QUOTE_SYMBOL: Final = "USDT0"
+
+QUOTE_PRODUCT: Final = Product(QUOTE, QUOTE_SYMBOL, ProductKind.SPOT, 0, 0, 0, X18)
+"""What everything is priced in: listed like the others, without a book."""
+_PERCENT: Final = X18 // 100
+PRODUCTS: Final = (
+    Product(
+        product_id=ProductId(2),
+        symbol="BTC-PERP",
+        kind=ProductKind.PERP,
+        tick_x18=X18,
+        lot_x18=5 * 10**13,
+        notional_min_x18=100 * X18,
+        start_price_x18=60_000 * X18,
+        long_weight_x18=95 * _PERCENT,
+        short_weight_x18=105 * _PERCENT,
+    ),
+    Product(
+        product_id=ProductId(3),
+        symbol="ETH",
+        kind=ProductKind.SPOT,
+        tick_x18=10**17,
+        lot_x18=10**15,
+        notional_min_x18=100 * X18,
+        start_price_x18=2_500 * X18,
+        long_weight_x18=90 * _PERCENT,
+        short_weight_x18=110 * _PERCENT,
+    ),
+    Product(
+        product_id=ProductId(4),
+        symbol="ETH-PERP",
+        kind=ProductKind.PERP,
+        tick_x18=10**17,
+        lot_x18=10**15,
+        notional_min_x18=100 * X18,
+        start_price_x18=2_500 * X18,
+        long_weight_x18=97 * _PERCENT,
+        short_weight_x18=103 * _PERCENT,
+    ),
+)
+"""The products that a venue has unless it is configured otherwise (`spec/decisions.md` N1)."""
 
 
 class CancelMode(StrEnum):
