@@ -15,7 +15,6 @@ import msgspec
 from overround.engine import invariants
 from overround.engine.catalogue import Fixture
 from overround.engine.commands import (
-    AnyCommand,
     CancelAll,
     CancelFixture,
     CancelOrders,
@@ -30,8 +29,9 @@ from overround.engine.commands import (
     PlaceOrders,
     SetBalance,
     Tick,
+    VenueCommand,
 )
-from overround.engine.engine import Engine, Outcome
+from overround.engine.engine import Engine, VenueOutcome
 from overround.engine.events import AnyEvent
 from overround.engine.order import Order, OrderState
 from overround.engine.rejections import Rejection
@@ -102,7 +102,7 @@ class Desk:
         self.engine = Engine()
         self.now_ms = START_MS
         self.last = Answer()  # of the last fill
-        self.outcome: Outcome = []  # of the last command
+        self.outcome: VenueOutcome = []  # of the last command
         self._salts = count(1)
         self.do(ConfigureVenue(rules=rules))
         if furnished:
@@ -116,21 +116,21 @@ class Desk:
 
     # ---- commands -------------------------------------------------------------------------------------------------
 
-    def do(self, command: AnyCommand) -> Answer:
+    def do(self, command: VenueCommand) -> Answer:
         """Decide a command; what it led to. The engine's invariants hold afterwards."""
         self.tick()
         answer = answer_of(self._execute(command))
         invariants.check(self.engine.state)
         return answer
 
-    def events(self, command: AnyCommand) -> list[AnyEvent]:
+    def events(self, command: VenueCommand) -> list[AnyEvent]:
         """What exactly happened, for a command that must not be refused."""
         self.tick()
         outcome = self._execute(command)
         assert not isinstance(outcome, Rejection), outcome
         return outcome
 
-    def refusal(self, command: AnyCommand) -> Rejection | None:
+    def refusal(self, command: VenueCommand) -> Rejection | None:
         """Why a command is refused, if it is. It must not change anything then."""
         self.tick()
         before = self.engine.digest()
@@ -145,7 +145,7 @@ class Desk:
         self.now_ms += round(seconds * 1000)
         return self.events_of(Tick())
 
-    def events_of(self, command: AnyCommand) -> list[AnyEvent]:
+    def events_of(self, command: VenueCommand) -> list[AnyEvent]:
         """What exactly happens, and nothing that is due before it."""
         outcome = self._execute(command)
         assert not isinstance(outcome, Rejection), outcome
@@ -160,7 +160,7 @@ class Desk:
             events += outcome
         return answer_of(events)
 
-    def _execute(self, command: AnyCommand) -> Outcome:
+    def _execute(self, command: VenueCommand) -> VenueOutcome:
         self.outcome = self.engine.execute(command, self.now_ms)
         return self.outcome
 

@@ -8,16 +8,16 @@ import pytest
 from tests.engine.desk import ALICE, START_MS, Desk, hashes, number
 from tests.properties.traffic import STEPS_MS, Traffic
 
-from overround.engine.commands import AnyCommand, CancelOrders, SetBalance, Tick
+from overround.engine.commands import CancelOrders, SetBalance, Tick, VenueCommand
 from overround.engine.engine import Engine
 from overround.engine.rejections import Rejection
 from overround.engine.types import Address
 
 
-def a_day(seed: int) -> list[tuple[AnyCommand, int]]:
+def a_day(seed: int) -> list[tuple[VenueCommand, int]]:
     """Commands with their times."""
     traffic, random, now_ms = Traffic(), Random(seed), START_MS
-    day: list[tuple[AnyCommand, int]] = [(command, now_ms) for command in traffic.opening()]
+    day: list[tuple[VenueCommand, int]] = [(command, now_ms) for command in traffic.opening()]
     for _ in range(120):
         now_ms += random.choice(STEPS_MS)
         day += [(Tick(), now_ms), (traffic.any(random, now_ms), now_ms)]

@@ -11,15 +11,15 @@ from tests.properties.traffic import STEPS_MS, Traffic
 from tests.properties.twins import Twins
 
 from overround.engine.base import Event
-from overround.engine.events import VenueEvent
+from overround.engine.events import AnyEvent, VenueEvent
 
 EVENTS: tuple[type, ...] = get_args(VenueEvent)
 
 
 @pytest.fixture(scope="module")
-def happened() -> dict[type, VenueEvent]:
+def happened() -> dict[type, AnyEvent]:
     """One event of every kind, out of some busy days."""
-    found: dict[type, VenueEvent] = {}
+    found: dict[type, AnyEvent] = {}
     for seed in range(20):
         twins, traffic, random = Twins(), Traffic(), Random(seed)
         for command in traffic.opening():
@@ -34,7 +34,7 @@ def happened() -> dict[type, VenueEvent]:
 
 
 @pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
-def test_an_event_happens_and_is_read_back_as_it_was_written(kind: type, happened: dict[type, VenueEvent]) -> None:
+def test_an_event_happens_and_is_read_back_as_it_was_written(kind: type, happened: dict[type, AnyEvent]) -> None:
     event = happened[kind]
     payload = msgspec.json.encode(event)
     assert msgspec.json.decode(payload, type=VenueEvent) == event

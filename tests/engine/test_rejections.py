@@ -30,7 +30,6 @@ from tests.engine.desk import (
 
 from overround.engine.catalogue import LiveScore
 from overround.engine.commands import (
-    AnyCommand,
     Approve,
     ConfigureVenue,
     DecideFill,
@@ -44,6 +43,7 @@ from overround.engine.commands import (
     SetMarketStatus,
     SetRestriction,
     UpdateFixture,
+    VenueCommand,
 )
 from overround.engine.events import OrderRefused
 from overround.engine.rejections import Rejection
@@ -59,19 +59,19 @@ class Case(NamedTuple):
     """A command to which these refusals apply, all of them at once."""
 
     apply: set[Rejection]
-    command: AnyCommand | Callable[[Desk], AnyCommand]
+    command: VenueCommand | Callable[[Desk], VenueCommand]
 
 
 def _over(desk: Desk) -> None:
     desk.do(SetFixtureStatus(fixture_id=MATCH, status=FixtureStatus.FINISHED))
 
 
-def _market_on_finished_fixture(desk: Desk, market_hash: MarketHash) -> AnyCommand:
+def _market_on_finished_fixture(desk: Desk, market_hash: MarketHash) -> VenueCommand:
     _over(desk)
     return market(market_hash)
 
 
-def _obeyed_and_too_old(desk: Desk) -> AnyCommand:
+def _obeyed_and_too_old(desk: Desk) -> VenueCommand:
     cancel = desk.cancel_all(ALICE)
     desk.do(cancel)
     desk.wait(601)
@@ -79,13 +79,13 @@ def _obeyed_and_too_old(desk: Desk) -> AnyCommand:
     return cancel
 
 
-def _obeyed(desk: Desk) -> AnyCommand:
+def _obeyed(desk: Desk) -> VenueCommand:
     cancel = desk.cancel_all(ALICE)
     desk.do(cancel)
     return cancel
 
 
-def _known_order(desk: Desk, *, closed: bool, poor: bool) -> AnyCommand:
+def _known_order(desk: Desk, *, closed: bool, poor: bool) -> VenueCommand:
     order = desk.rest(size=60)
     if closed:
         desk.do(SetMarketStatus(market_hash=A, active=False))
@@ -94,18 +94,18 @@ def _known_order(desk: Desk, *, closed: bool, poor: bool) -> AnyCommand:
     return PlaceOrders(orders=(order,))
 
 
-def _order_on_closed_market(desk: Desk, size: int) -> AnyCommand:
+def _order_on_closed_market(desk: Desk, size: int) -> VenueCommand:
     desk.do(SetMarketStatus(market_hash=A, active=False))
     return PlaceOrders(orders=(desk.order(size=size),))
 
 
-def _restricted(desk: Desk) -> AnyCommand:
+def _restricted(desk: Desk) -> VenueCommand:
     command = _known_order(desk, closed=True, poor=True)
     desk.do(SetRestriction(account=ALICE, restricted=True))
     return command
 
 
-def _restricted_only(desk: Desk) -> AnyCommand:
+def _restricted_only(desk: Desk) -> VenueCommand:
     desk.do(SetRestriction(account=ALICE, restricted=True))
     return PlaceOrders(orders=(desk.order(),))
 
@@ -113,12 +113,12 @@ def _restricted_only(desk: Desk) -> AnyCommand:
 REPORT = ReportMarket(market_hash=A, outcome=Outcome.ONE)
 
 
-def _reported(desk: Desk, command: AnyCommand) -> AnyCommand:
+def _reported(desk: Desk, command: VenueCommand) -> VenueCommand:
     desk.do(REPORT)
     return command
 
 
-def _decided(desk: Desk) -> AnyCommand:
+def _decided(desk: Desk) -> VenueCommand:
     desk.fund(CAROL, 100)
     desk.rest()
     fill = desk.match()
@@ -126,7 +126,7 @@ def _decided(desk: Desk) -> AnyCommand:
     return DecideFill(fill_hash=fill.fill_hash, confirmed=True)
 
 
-def _permit(flaws: set[Rejection]) -> Callable[[Desk], AnyCommand]:
+def _permit(flaws: set[Rejection]) -> Callable[[Desk], VenueCommand]:
     return lambda desk: Approve(
         owner=ALICE,
         token=Address(bytes(20)) if R.TOKEN_UNKNOWN in flaws else USDC.address,
@@ -162,10 +162,10 @@ OF_PERMITS = [R.TOKEN_UNKNOWN, R.DEADLINE_EXPIRED, R.NONCE_STALE]
 MILLION = 1_000_000
 
 
-def _fill(flaws: set[Rejection], *, named: bool) -> Callable[[Desk], AnyCommand]:
+def _fill(flaws: set[Rejection], *, named: bool) -> Callable[[Desk], VenueCommand]:
     """A fill with exactly these flaws."""
 
-    def prepare(desk: Desk) -> AnyCommand:
+    def prepare(desk: Desk) -> VenueCommand:
         for account in (ALICE, BOB):
             for token in (USDC, WSX):
                 desk.fund(account, 100 * MILLION, token)
@@ -210,7 +210,7 @@ def _named_fill(desk: Desk, flaws: set[Rejection]) -> FillOrders:
     return fill
 
 
-def _ladder(names: list[Rejection], make: Callable[[set[Rejection]], Callable[[Desk], AnyCommand]]) -> list[Case]:
+def _ladder(names: list[Rejection], make: Callable[[set[Rejection]], Callable[[Desk], VenueCommand]]) -> list[Case]:
     """Every refusal alone, and each of them together with all that follow it."""
     alone = [{one} for one in names]
     tails = [set(names[place:]) for place in range(len(names) - 1)]
@@ -220,7 +220,7 @@ def _ladder(names: list[Rejection], make: Callable[[set[Rejection]], Callable[[D
 # ---- after the betting delay: a fill that was in order when it came ------------------------------------------------
 
 
-def _delayed(desk: Desk, *disturbances: AnyCommand, named: bool = False, odds: float = 50) -> FillMarket | FillOrders:
+def _delayed(desk: Desk, *disturbances: VenueCommand, named: bool = False, odds: float = 50) -> FillMarket | FillOrders:
     desk.fund(BOB, 100 * MILLION)
     if ALICE not in {order.terms.maker for order in desk.engine.state.orders.values()}:
         desk.fund(ALICE, 100 * MILLION)
@@ -234,11 +234,11 @@ def _delayed(desk: Desk, *disturbances: AnyCommand, named: bool = False, odds: f
     return fill
 
 
-def _expired_and_closed(desk: Desk) -> AnyCommand:
+def _expired_and_closed(desk: Desk) -> VenueCommand:
     return _delayed(desk, SetFixtureStatus(fixture_id=MATCH, status=FixtureStatus.POSTPONED), named=True)
 
 
-def _held_by_somebody_else(desk: Desk) -> AnyCommand:
+def _held_by_somebody_else(desk: Desk) -> VenueCommand:
     desk.fund(CAROL, 100)
     desk.rest(size=10)
     desk.do(ConfigureVenue(rules=msgspec.structs.replace(RULES, settlement_delay_ms=None)))
@@ -248,7 +248,7 @@ def _held_by_somebody_else(desk: Desk) -> AnyCommand:
     return fill
 
 
-def _too_dear(desk: Desk) -> AnyCommand:
+def _too_dear(desk: Desk) -> VenueCommand:
     desk.fund(BOB, 100)
     desk.rest(size=10)
     fill = desk.fill(BOB, odds=49)
@@ -256,7 +256,7 @@ def _too_dear(desk: Desk) -> AnyCommand:
     return fill
 
 
-def _nobody_there(desk: Desk) -> AnyCommand:
+def _nobody_there(desk: Desk) -> VenueCommand:
     fill = desk.fill(BOB)
     desk.do(fill)
     return fill
@@ -329,7 +329,7 @@ MET_TOGETHER = {
 NEVER_ALONE = {R.AFTER_ORDER_EXPIRY}
 
 
-def answer(desk: Desk, command: AnyCommand) -> Rejection | None:
+def answer(desk: Desk, command: VenueCommand) -> Rejection | None:
     """The one refusal of a command, or of the one order in it, or of the fill after its delay."""
     if isinstance(command, FillMarket | FillOrders) and command.fill_hash in desk.engine.state.fills.held:
         desk.now_ms = desk.engine.state.fills.held[command.fill_hash].due_ms

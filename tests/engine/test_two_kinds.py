@@ -14,20 +14,23 @@ from tests.engine.continuous.traffic import STEPS_MS, Traffic
 from overround.engine import invariants
 from overround.engine.commands import (
     AnyCommand,
+    CancelAll,
     ConfigureVenue,
     PingHeartbeat,
+    PlaceOrders,
     SetBalance,
     Tick,
 )
 from overround.engine.continuous.commands import CancelProducts, ConfigureContinuous, SetCollateral, SubmitOrders
 from overround.engine.continuous.events import OrderEnded
 from overround.engine.continuous.rejections import ContinuousRejection, Refusal
-from overround.engine.continuous.types import QUOTE, X18, EndCause, SubaccountId, wallet_of
+from overround.engine.continuous.types import QUOTE, X18, Digest, EndCause, SubaccountId, wallet_of
 from overround.engine.engine import Engine, Outcome
 from overround.engine.events import AnyEvent, HeartbeatFired, OrderChanged
 from overround.engine.record import Record
 from overround.engine.rules import HeartbeatScope
 from overround.engine.snapshot import AnySection, dump, load
+from overround.engine.types import Address
 from overround.journal.memory import MemoryJournal
 from overround.runtime.recovery import recover
 
@@ -80,11 +83,11 @@ class Venue:
         due_ms = self.engine.next_deadline_ms()
         return self.do(Tick()) if due_ms is not None and due_ms <= self.now_ms else []
 
-    def sx_order(self, maker: bytes = ALICE, expires_in_s: int = 1_000) -> bytes:
+    def sx_order(self, maker: Address = ALICE, expires_in_s: int = 1_000) -> bytes:
         """A resting order on a fixed-odds market."""
         expires = self.now_ms // 1000 + expires_in_s
         order = msgspec.structs.replace(self._sx.order(maker), api_expiry=expires)
-        self.do(fixed_odds.PlaceOrders(orders=(order,)))
+        self.do(PlaceOrders(orders=(order,)))
         assert order.order_hash in self.engine.state.orders
         return order.order_hash
 
@@ -117,7 +120,7 @@ def test_every_command_of_both_kinds_is_dispatched() -> None:
 
 def test_a_refusal_of_a_continuous_market_is_a_value_and_changes_nothing(venue: Venue) -> None:
     before = venue.engine.digest()
-    stranger = CancelProducts(sender=ACCOUNT, digest=bytes(32), receive_by_ms=START_MS + 1, signer=BOB)
+    stranger = CancelProducts(sender=ACCOUNT, digest=Digest(bytes(32)), receive_by_ms=START_MS + 1, signer=BOB)
     assert venue.engine.execute(stranger, START_MS) == Refusal(ContinuousRejection.SIGNER_NOT_AUTHORISED)
     assert venue.engine.digest() == before
 
@@ -198,11 +201,11 @@ def test_a_wallet_that_never_staked_anything_has_a_heartbeat_too(venue: Venue) -
 
 def test_cancelling_everything_of_one_kind_leaves_the_other(venue: Venue) -> None:
     sx, nado = venue.sx_order(), venue.nado_order()
-    cancel = CancelProducts(sender=ACCOUNT, digest=bytes(32), receive_by_ms=venue.now_ms + 1, signer=ALICE)
+    cancel = CancelProducts(sender=ACCOUNT, digest=Digest(bytes(32)), receive_by_ms=venue.now_ms + 1, signer=ALICE)
     venue.do(cancel)
     assert venue.live() == {sx}
     nado = venue.nado_order()
-    venue.do(fixed_odds.CancelAll(maker=ALICE, digest=bytes(32), timestamp_s=venue.now_ms // 1000))
+    venue.do(CancelAll(maker=ALICE, digest=bytes(32), timestamp_s=venue.now_ms // 1000))
     assert venue.live() == {nado}
 
 

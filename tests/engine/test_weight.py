@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from tests.engine.desk import ALICE, BOB, CAROL, MATCH, USDC, WSX, A, Desk, lone_order, number
 
-from overround.engine.commands import AnyCommand, IssueApiKey, SetBalance, SetFixtureStatus, SetMarketStatus
+from overround.engine.commands import IssueApiKey, SetBalance, SetFixtureStatus, SetMarketStatus, VenueCommand
 from overround.engine.engine import Engine
 from overround.engine.order import OrderState
 from overround.engine.state import State
@@ -16,7 +16,7 @@ from overround.engine.types import FixtureStatus
 from overround.engine.weight import Weights, order_weight, replay_weight
 
 KEYS = [IssueApiKey(account=account, key_digest=number(32, account)) for account in (ALICE, BOB)]
-CHANGES: list[AnyCommand] = [
+CHANGES: list[VenueCommand] = [
     SetBalance(account=CAROL, token=USDC.address, amount=7),
     SetBalance(account=ALICE, token=WSX.address, amount=9),
     *KEYS,
@@ -57,7 +57,7 @@ def test_orders_that_ended_in_another_order_weigh_the_same() -> None:
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda command: type(command).__name__)
-def test_every_change_can_be_weighed(desk: Desk, change: AnyCommand) -> None:
+def test_every_change_can_be_weighed(desk: Desk, change: VenueCommand) -> None:
     before = desk.engine.digest()
     desk.do(change)
     assert desk.engine.digest() != before

@@ -6,8 +6,8 @@ from tests.protocols.nado.vectors import NOW_MS
 
 from overround.runtime.clock import MachineTime
 
-MachineTime.wall_ns = staticmethod(lambda: NOW_MS * 1_000_000)  # type: ignore[method-assign]
-MachineTime.steady_ns = staticmethod(lambda: 0)  # type: ignore[method-assign]
+MachineTime.wall_ns = staticmethod(lambda: NOW_MS * 1_000_000)
+MachineTime.steady_ns = staticmethod(lambda: 0)
 
 from overround.cli.main import main  # noqa: E402
 

@@ -8,7 +8,6 @@ from itertools import cycle, islice
 from typing import Final
 
 from overround.engine.commands import (
-    AnyCommand,
     CancelAll,
     CancelOrders,
     ConfigureVenue,
@@ -18,6 +17,7 @@ from overround.engine.commands import (
     NewOrder,
     PlaceOrders,
     SetBalance,
+    VenueCommand,
 )
 from overround.engine.engine import Engine
 from overround.engine.record import Record
@@ -41,7 +41,7 @@ RULES: Final = Rules(
 )
 
 
-def world() -> list[AnyCommand]:
+def world() -> list[VenueCommand]:
     """What an operator does first."""
     return [
         ConfigureVenue(rules=RULES),
@@ -77,7 +77,7 @@ def order(number: int, *, maker: Address = MAKERS[0], api_expiry: int = START_MS
     )
 
 
-def commands() -> Iterator[AnyCommand]:
+def commands() -> Iterator[VenueCommand]:
     """The world, then a few orders and a cancel, again and again."""
     yield from world()
     for number, maker in enumerate(cycle(MAKERS), start=1):

@@ -16,7 +16,6 @@ import msgspec
 from overround.engine.catalogue import LiveScore, Period
 from overround.engine.commands import (
     AdjustClock,
-    AnyCommand,
     Approve,
     CancelAll,
     CancelFixture,
@@ -41,6 +40,7 @@ from overround.engine.commands import (
     SetRestriction,
     StopHeartbeat,
     UpdateFixture,
+    VenueCommand,
 )
 from overround.engine.rules import BettingDelays, Restrictions, Rules, Token
 from overround.engine.types import (
@@ -54,7 +54,7 @@ from overround.engine.types import (
     Outcome,
 )
 
-Kind = Callable[[Random, int], AnyCommand]
+Kind = Callable[[Random, int], VenueCommand]
 _C = TypeVar("_C", CancelOrders, CancelFixture, CancelAll)
 
 START_MS: Final = 1_790_000_000_000
@@ -145,7 +145,7 @@ class Traffic:
             self.grant_grace,
         )
 
-    def opening(self) -> list[AnyCommand]:
+    def opening(self) -> list[VenueCommand]:
         """A world in which something can be traded: both tokens, three fixtures, five markets, money."""
         start_s = START_MS // 1000
         fixtures = [
@@ -171,7 +171,7 @@ class Traffic:
         rules = msgspec.structs.replace(RULES, settlement_delay_ms=None) if self.crowded else RULES
         return [ConfigureVenue(rules=rules), *fixtures, *markets, *balances]
 
-    def any(self, random: Random, now_ms: int) -> AnyCommand:
+    def any(self, random: Random, now_ms: int) -> VenueCommand:
         """A command of any kind: mostly trading, as in life."""
         kinds = self.trading if random.random() < (0.96 if self.crowded else 0.85) else self.operating
         return random.choice(kinds)(random, now_ms)

@@ -12,7 +12,7 @@ import msgspec
 from tests.properties.traffic import FIXTURES, MAKERS, MARKETS, START_MS, TOKENS
 
 from overround.engine import invariants
-from overround.engine.commands import AnyCommand, GrantGrace, ResumeVenue, Tick
+from overround.engine.commands import GrantGrace, ResumeVenue, Tick, VenueCommand
 from overround.engine.engine import Engine
 from overround.engine.events import AnyEvent, OrderAccepted
 from overround.engine.fill import Fill, FillStatus
@@ -62,7 +62,7 @@ class Twins:
 
     # ---- commands -------------------------------------------------------------------------------------------------
 
-    def submit(self, command: AnyCommand) -> Answer:
+    def submit(self, command: VenueCommand) -> Answer:
         """What is due fires first, then the command is decided (D9); after a stop or a stall it is the other way."""
         if not isinstance(command, ResumeVenue | GrantGrace):
             self.fire()
@@ -86,7 +86,7 @@ class Twins:
         assert due_ms == self.model.next_deadline_ms(), "the next deadline"
         return due_ms
 
-    def _execute(self, command: AnyCommand) -> Answer:
+    def _execute(self, command: VenueCommand) -> Answer:
         before, best = self.engine.digest(), dict(self.model.best_prices)
         paid = {one.fill_hash for one in self.model.matched if one.status == "paid"}
         outcome = self.engine.execute(command, self.now_ms)

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tests.journal.history import START_MS, records
 
-from overround.engine.commands import AnyCommand
+from overround.engine.commands import VenueCommand
 from overround.engine.record import Record
+from overround.engine.rejections import Rejection
 from overround.journal.journal import Head, Journal
 from overround.journal.memory import MemoryJournal
 from overround.journal.writer import JournalWriter
 from overround.runtime.recovery import recover
-from overround.runtime.sequencer import Decision, Sequencer
+from overround.runtime.sequencer import Sequencer
 
 WORLD_LENGTH = 7
 PATIENCE_S = 30.0
@@ -138,12 +139,12 @@ class Bench:
         )
         self._number = 0
 
-    def submit(self, command: AnyCommand) -> asyncio.Future[Decision]:
+    def submit(self, command: VenueCommand) -> asyncio.Future[Record | Rejection]:
         """Submit under an id of its own."""
         self._number += 1
         return self.sequencer.submit(command, f"command-{self._number}")
 
-    async def record_of(self, command: AnyCommand) -> Record:
+    async def record_of(self, command: VenueCommand) -> Record:
         """Submit, and wait for the record."""
         decision = await self.submit(command)
         assert isinstance(decision, Record)

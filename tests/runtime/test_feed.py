@@ -25,7 +25,7 @@ from tests.journal.history import records
 from tests.properties.traffic import MAKERS, START_MS, Traffic
 from tests.realtime.plain import PlainFraming, joined, read
 
-from overround.engine.commands import AdjustClock, AnyCommand, CreateFixture, PlaceOrders
+from overround.engine.commands import AdjustClock, CreateFixture, PlaceOrders, VenueCommand
 from overround.engine.record import Record
 from overround.journal.memory import MemoryJournal
 from overround.journal.snapshots import FOLDER_NAME, PAYLOAD_SECTION_BYTES, SnapshotStore
@@ -156,19 +156,19 @@ class Day:
         read(session)
 
 
-async def _submit(venue: Venue, commands: list[AnyCommand]) -> None:
+async def _submit(venue: Venue, commands: list[VenueCommand]) -> None:
     async with asyncio.timeout(PATIENCE_S):  # a venue at fault answers nobody any more
         await asyncio.gather(*(venue.submit(_as_sx(command), "random") for command in commands))
 
 
-def _later(command: AnyCommand) -> AnyCommand:
+def _later(command: VenueCommand) -> VenueCommand:
     """The world that the traffic begins with, in the time of this venue."""
     if not isinstance(command, CreateFixture):
         return command
     return msgspec.structs.replace(command, game_time_s=command.game_time_s + (FROM_MS - START_MS) // 1000)
 
 
-def _as_sx(command: AnyCommand) -> AnyCommand:
+def _as_sx(command: VenueCommand) -> VenueCommand:
     """Salts as the SX dialect packs them."""
     if not isinstance(command, PlaceOrders):
         return command

@@ -12,7 +12,14 @@ from tests.views.shop import Shop
 
 from overround.engine.commands import Tick
 from overround.engine.continuous import cancelling, engine
-from overround.engine.continuous.commands import CancelProducts, LinkSigner, SetMaintenance, SubmitOrders
+from overround.engine.continuous.commands import (
+    CancelDigests,
+    CancelProducts,
+    LinkSigner,
+    SetMaintenance,
+    SignedOrder,
+    SubmitOrders,
+)
 from overround.engine.continuous.state import ContinuousState
 from overround.engine.continuous.types import QUOTE, X18, OrderType, wallet_of
 from overround.views.continuous import CANCELS_KEPT, Continuous
@@ -231,7 +238,15 @@ def test_what_was_obeyed_is_known_without_a_signature(shop: Shop) -> None:
         shop.execute(one)
     both = shop.replace(shop.rest(ALICE, 1, 90), shop.order(ALICE, 1, 91))
     shop.execute(both)
-    known = [order, burnt, cancel, empty, products, both.cancel, both.order]
+    known: list[SignedOrder | CancelDigests | CancelProducts] = [
+        order,
+        burnt,
+        cancel,
+        empty,
+        products,
+        both.cancel,
+        both.order,
+    ]
     for views in (shop.views, shop.seeded()):
         assert all(views.continuous.is_used(one.sender, one.digest) for one in known)
         assert not views.continuous.is_used(BOB, cancel.digest)

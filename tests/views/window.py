@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.engine.desk import USDC, A, Desk
 
-from overround.engine.commands import AnyCommand
-from overround.engine.engine import Outcome
+from overround.engine.commands import VenueCommand
+from overround.engine.engine import VenueOutcome
 from overround.engine.record import Record
 from overround.engine.rejections import Rejection
 from overround.engine.types import MarketHash
@@ -23,7 +23,7 @@ class Window(Desk):
         self.changes = Changes()  # of the last record
         super().__init__(furnished=furnished)
 
-    def _execute(self, command: AnyCommand) -> Outcome:
+    def _execute(self, command: VenueCommand) -> VenueOutcome:
         outcome = super()._execute(command)
         if not isinstance(outcome, Rejection):
             seq = len(self.records) + 1

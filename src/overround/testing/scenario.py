@@ -61,7 +61,6 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 
 from overround.engine.commands import (
-    AnyCommand,
     Approve,
     CancelAll,
     CancelFixture,
@@ -78,6 +77,7 @@ from overround.engine.commands import (
     SetMarketStatus,
     SetRestriction,
     UpdateFixture,
+    VenueCommand,
 )
 from overround.engine.rejections import Rejection
 from overround.engine.rules import Rules, Token
@@ -251,7 +251,7 @@ class Floor(Protocol):
     def now_ms(self) -> int:
         """The time there, a whole second at first."""
 
-    def operate(self, command: AnyCommand) -> Rejection | None:
+    def operate(self, command: VenueCommand) -> Rejection | None:
         """An operator's command."""
 
     def place(self, orders: tuple[NewOrder, ...]) -> Rejection | list[Rejection | None]:
@@ -410,7 +410,7 @@ class _Player:
         who, amount = words.split()
         return self._operate(SetBalance(account=_address(who), token=USDC, amount=_scaled(amount, USDC_DECIMALS)))
 
-    def _operate(self, command: AnyCommand) -> str:
+    def _operate(self, command: VenueCommand) -> str:
         rejection = self._floor.operate(command)
         return "ok" if rejection is None else rejection.value
 

@@ -244,6 +244,6 @@ def test_whoever_follows_from_the_beginning_knows_what_views_show(seed: int) -> 
         bids, asks = follower.books.get(product_id, ({}, {}))
         assert (bids, asks) == (dict(depth.bids.levels()), dict(depth.asks.levels()))
         assert follower.tops.get(product_id, Top(None, None)) == depth.top
-    for (sender, product_id), balance in follower.balances.items():
-        shown = views.balance(SubaccountId(sender), ProductId(product_id))
+    for (sender, number), balance in follower.balances.items():
+        shown = views.balance(SubaccountId(sender), ProductId(number))
         assert balance == (shown.amount_x18, shown.v_quote_x18)

@@ -12,7 +12,7 @@ from tests.views.shop import Shop
 from overround.engine.continuous import margin
 from overround.engine.continuous.commands import SetCollateral, SubmitOrders
 from overround.engine.continuous.rejections import ContinuousRejection
-from overround.engine.continuous.types import QUOTE, X18, X36, TradingStatus
+from overround.engine.continuous.types import QUOTE, X18, X36, ProductId, TradingStatus
 from overround.protocols.nado import showing
 from overround.protocols.nado.facts import Balance, OpenOrder, ProductKind, Quote
 from overround.protocols.nado.queries import Delta
@@ -119,7 +119,7 @@ def test_slack_is_the_engines_through_random_days(seed: int) -> None:
 @pytest.mark.parametrize("is_buy", [True, False], ids=["buy", "sell"])
 @pytest.mark.parametrize("position", [0, 3, -3])
 def test_the_largest_order_is_accepted_and_the_next_one_is_not(
-    shop: Shop, product_id: int, price: int, is_buy: bool, position: int
+    shop: Shop, product_id: ProductId, price: int, is_buy: bool, position: int
 ) -> None:
     shop.fund(BOB, 2_000)
     if position and product_id != SPOT:

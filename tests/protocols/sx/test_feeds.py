@@ -19,13 +19,13 @@ from tests.engine.desk import ALICE, BOB, CAROL, ELSEWHERE, MATCH, OTHER, PERCEN
 from tests.views.window import Window
 
 from overround.engine.commands import (
-    AnyCommand,
     CreateFixture,
     NewOrder,
     PlaceOrders,
     SetFixtureStatus,
     SetMarketStatus,
     UpdateFixture,
+    VenueCommand,
 )
 from overround.engine.order import OrderState
 from overround.engine.types import Address, FixtureId, FixtureStatus, MarketHash, OrderHash
@@ -94,7 +94,7 @@ def said(window: Window) -> Said:
     return [(one.channel, json.loads(one.data)) for one in found]
 
 
-def after(window: Window, command: AnyCommand) -> Said:
+def after(window: Window, command: VenueCommand) -> Said:
     window.events(command)
     return said(window)
 
@@ -553,7 +553,7 @@ class Followed(Window):
             case "wait":
                 self.wait(how[0])
 
-    def _execute(self, command: AnyCommand) -> Any:
+    def _execute(self, command: VenueCommand) -> Any:
         count = len(self.records)
         outcome = super()._execute(command)
         if len(self.records) > count:
