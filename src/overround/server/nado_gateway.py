@@ -8,7 +8,6 @@ import msgspec
 
 from overround.config import Config
 from overround.engine.record import Record
-from overround.protocols.nado.encode import NO_DATA
 from overround.protocols.nado.errors import Code, GatewayError, failure
 from overround.protocols.nado.facts import QuoteEvent
 from overround.protocols.nado.following import facts_of
@@ -16,7 +15,8 @@ from overround.protocols.nado.profile import Profile
 from overround.protocols.nado.subscriptions import compression_required
 from overround.server.budgets import Budgets
 from overround.server.conversation import House
-from overround.server.gateway import Desk, Gateway
+from overround.server.desk import VenueDesk
+from overround.server.gateway import Gateway
 from overround.server.lanes import Lanes
 from overround.server.limits import Limits
 from overround.server.nado import NadoRoutes
@@ -25,8 +25,6 @@ from overround.server.nado_streams import PATHS, StreamEndpoint, Streams
 from overround.server.protocol import SocketEndpoint
 from overround.server.routes import Route
 from overround.views.changes import ContinuousChanges
-
-__all__ = ["NO_DATA", "NadoGateway"]
 
 SUBSCRIBER_MESSAGE_BYTES_MAX: Final = 64 * 1024  # 200 streams fit four times over
 
@@ -44,7 +42,7 @@ class NadoGateway:
 
     def __init__(
         self,
-        desk: Desk,
+        desk: VenueDesk,
         profile: Profile,
         config: Config,
         bounds: SocketBounds,
@@ -54,6 +52,7 @@ class NadoGateway:
         *,
         is_sandbox: bool,
     ) -> None:
+        self._desk = desk
         self.budgets = Budgets(config.limits.resolved(is_sandbox=is_sandbox))
         self.gateway = Gateway(desk, self.budgets, limits, lanes, command_prefix)
         self.gateway.batch_object_for_python = profile.batch_object_for_python
@@ -83,15 +82,16 @@ class NadoGateway:
         )
 
     def follow(self, record: Record, changes: ContinuousChanges) -> None:
-        """Tell streams what a record did. Nothing is thought out while nobody follows anything."""
+        """Tell followers what a durable record did; costs nothing where there are none."""
         streams = self.streams
-        if not len(streams):
+        if not streams.is_followed:
+            streams.rest()
             return
-        top_changed = False
+        quotes_changed = False
         for fact in facts_of(record, changes):
             streams.tell(fact)
-            top_changed = top_changed or isinstance(fact, QuoteEvent)
-        if top_changed:
+            quotes_changed |= isinstance(fact, QuoteEvent)
+        if quotes_changed:
             streams.tell_quotes(self._desk.quotes, record.time_ms)
 
     def routes(self) -> list[Route]:

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+import msgspec
 import structlog
 from uvicorn.server import ServerState
 
@@ -27,6 +28,7 @@ from overround.protocols.nado.facts import (
     QuoteEvent,
     TradeEvent,
 )
+from overround.protocols.nado.following import Fact
 from overround.protocols.nado.signatures import check_authority
 from overround.protocols.nado.subscriptions import Stream, SubscriptionError
 from overround.protocols.nado.units import wallet_of
@@ -42,8 +44,6 @@ OUTBOX_BYTES_MAX: Final = 4 * 1024 * 1024  # that wait for one follower who does
 AUTHENTICATED_MAX: Final = 5  # sockets of one wallet (11.2)
 TRY_AGAIN_LATER: Final = 1013
 
-Fact = OrderEvent | FillEvent | PositionEvent | TradeEvent | QuoteEvent | DepthChange | Candle
-
 _log = structlog.get_logger()
 
 
@@ -55,6 +55,7 @@ class Streams:
         self._followers: dict[Stream, dict[SubscriptionSocket, None]] = {}
         self._ready: list[SubscriptionSocket] = []
         self._depths: dict[int, _Depth] = {}
+        self._candles: dict[Stream, Candle] = {}
         self.events = self.deliveries = self.cut_off = 0
 
     def __len__(self) -> int:
@@ -83,27 +84,30 @@ class Streams:
                 self._send(self._of_account("position_change", fact), feeds.position_change, fact)
             case TradeEvent():
                 self._send(self._of(Stream("trade", fact.product_id)), feeds.trade, fact)
+                self._draw(fact)
             case QuoteEvent():
                 self._send(self._of(Stream("best_bid_offer", fact.quote.product_id)), feeds.best_bid_offer, fact)
             case DepthChange():
                 self._depth(fact)
-            case Candle():
-                stream = Stream("latest_candlestick", fact.product_id, granularity=fact.granularity_s)
-                self._send(self._of(stream), feeds.latest_candlestick, fact)
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether anybody wants to know anything."""
+        return bool(self._followers)
+
+    def rest(self) -> None:
+        """Nobody follows anything: what was gathered for books is of no use, and the next change starts anew."""
+        for depth in self._depths.values():
+            if depth.timer is not None:
+                depth.timer.cancel()
+        self._depths.clear()
+        self._candles.clear()
 
     def tell_quotes(self, quotes: Callable[[], dict[int, Quote]], now_ms: int) -> None:
         """The top of some book changed: `all_bbo` shows them all."""
         followers = self._of(Stream("all_bbo"))
         if followers:
             self._deliver(followers, feeds.all_bbo(quotes(), now_ms))
-
-    def intervals(self) -> set[tuple[int, int]]:
-        """Product and granularity of the candles that somebody follows."""
-        return {
-            (stream.product_id, stream.granularity)
-            for stream in self._followers
-            if stream.type == "latest_candlestick" and stream.product_id is not None and stream.granularity is not None
-        }
 
     # ---- inside ---------------------------------------------------------------------------------------------------
 
@@ -118,7 +122,7 @@ class Streams:
             return {**one, **every}
         return one or every or ()
 
-    def _send(self, followers: Iterable[SubscriptionSocket], encode: Callable[[Any], bytes], fact: Fact) -> None:
+    def _send(self, followers: Iterable[SubscriptionSocket], encode: Callable[[Any], bytes], fact: Any) -> None:
         if followers:
             self._deliver(followers, encode(fact))
 
@@ -136,6 +140,14 @@ class Streams:
         ready, self._ready = self._ready, []
         for socket in ready:
             socket.flush()
+
+    def _draw(self, trade: TradeEvent) -> None:
+        """The candles that somebody follows; what happened before anybody did is not in them."""
+        for stream in [one for one in self._followers if one.type == "latest_candlestick"]:
+            if stream.product_id == trade.product_id and stream.granularity:
+                candle = drawn(self._candles.get(stream), trade, stream.granularity)
+                self._candles[stream] = candle
+                self._send(self._of(stream), feeds.latest_candlestick, candle)
 
     def _depth(self, change: DepthChange) -> None:
         """At most one message of a book in 50 ms: what comes sooner is gathered, the newest total of each level."""
@@ -155,6 +167,30 @@ class Streams:
         depth.sent_at = self._loop.time()
         change = depth.take()
         self._send(self._of(Stream("book_depth", change.product_id)), feeds.book_depth, change)
+
+
+def drawn(candle: Candle | None, trade: TradeEvent, granularity_s: int) -> Candle:
+    """A candle with one trade more; a new one where its interval is over."""
+    start_s = trade.timestamp_ns // 10**9 // granularity_s * granularity_s
+    price, size = trade.price_x18, abs(trade.quantity)
+    if candle is None or candle.start_s != start_s:
+        return Candle(
+            product_id=trade.product_id,
+            granularity_s=granularity_s,
+            start_s=start_s,
+            open_x18=price,
+            high_x18=price,
+            low_x18=price,
+            close_x18=price,
+            volume=size,
+        )
+    return msgspec.structs.replace(
+        candle,
+        high_x18=max(candle.high_x18, price),
+        low_x18=min(candle.low_x18, price),
+        close_x18=price,
+        volume=candle.volume + size,
+    )
 
 
 class _Depth:
