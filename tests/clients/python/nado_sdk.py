@@ -117,6 +117,8 @@ def digest_of(name: str) -> str:
 
 step("symbols", engine.get_product_symbols)
 step("status", engine.get_status)
+step("nonces", lambda: engine.get_nonces(own["address"]))
+step("account", lambda: engine.get_subaccount_info(own_hex))
 post_only = OrderType.POST_ONLY
 step("place", lambda: bot.market.place_order(placement(50_000, 0.1, kind=post_only, id=100)))
 step("open", lambda: bot.market.get_subaccount_open_orders(2, own_hex))
