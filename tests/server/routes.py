@@ -162,6 +162,11 @@ class Operation:
         return f"{self.method} {self.path}"
 
     @property
+    def is_gateways(self) -> bool:
+        """Whether it speaks the Nado dialect."""
+        return "nado" in self.described["tags"]
+
+    @property
     def is_action(self) -> bool:
         """Whether it acts without a body."""
         return (self.method, self.path) in ACTIONS
@@ -199,7 +204,16 @@ class Operation:
 
 
 def operations(http: httpx.Client) -> list[Operation]:
-    """Every operation of the document."""
+    """Every operation of the document that answers in the envelope of `spec/sx.md` 2.3: all but the gateway's."""
+    return [one for one in _documented(http) if not one.is_gateways]
+
+
+def gateway_operations(http: httpx.Client) -> list[Operation]:
+    """Those of the Nado dialect, whose refusals are HTTP 200 (`spec/decisions.md` N11)."""
+    return [one for one in _documented(http) if one.is_gateways]
+
+
+def _documented(http: httpx.Client) -> list[Operation]:
     document = http.get("/openapi.json").json()
     return [
         Operation(method.upper(), path, described)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 from tests.protocols.envelope import assert_failure, assert_some_failure, data_of
-from tests.server.routes import BODIES, QUERIES, Operation, World, operations
+from tests.server.routes import BODIES, QUERIES, Operation, World, gateway_operations, operations
 
 from overround.testing.server import ServerProcess
 
@@ -502,6 +502,68 @@ def test_a_body_of_just_two_mebibytes_is_read_at_every_route(venue: World, with_
         padded = body[:-2] + b"x" * (2 * 1024 * 1024 - len(body)) + body[-2:]
         assert len(padded) == 2 * 1024 * 1024
         assert operation.send(venue, padded).status_code == 200
+
+
+# ---- the gateway ---------------------------------------------------------------------------------------------------
+
+# What is right or wrong with a request of this dialect is tested in `tests/gateway`; here, that none of its routes is
+# forgotten. A clear 4xx of the other routes is a clear failure in its envelope here (`spec/decisions.md` N11).
+
+
+@pytest.fixture(scope="module")
+def of_gateway(http: httpx.Client) -> list[Operation]:
+    return gateway_operations(http)
+
+
+def _assert_gateway_failure(answer: httpx.Response) -> None:
+    assert answer.status_code == 200, f"{answer.status_code} {answer.text[:500]}"
+    failure = answer.json()
+    assert failure["status"] == "failure", failure
+    assert isinstance(failure["error_code"], int)
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize("body", NO_OBJECTS.values(), ids=list(NO_OBJECTS))
+def test_a_body_that_is_no_json_object_is_a_failure_at_every_route_of_the_gateway(
+    venue: World, of_gateway: list[Operation], body: bytes
+) -> None:
+    posts = [one for one in of_gateway if one.schema is not None]
+    assert posts
+    for operation in posts:
+        _assert_gateway_failure(operation.send(venue, body))
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize(
+    "query",
+    ["", "type=", "type=nothing", "type=%00", "%FF=1", "type=%FF", "type=%ED%A0%80", "&".join(["a=1"] * 5000), "&=&"],
+    ids=lambda query: query[:20],
+)
+def test_an_odd_query_is_answered_at_every_route_of_the_gateway(
+    venue: World, of_gateway: list[Operation], query: str
+) -> None:
+    for operation in of_gateway:
+        if operation.method == "GET":
+            answer = operation.send(venue, url=f"{operation.path}?{query}", params=None)
+            assert answer.status_code == 200, f"{operation}: {answer.text}"
+            if operation.path.endswith("/query"):
+                _assert_gateway_failure(answer)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_only_what_no_envelope_can_say_is_said_by_a_status_at_the_gateway(
+    venue: World, of_gateway: list[Operation]
+) -> None:
+    methods: dict[str, set[str]] = {}
+    for operation in of_gateway:
+        methods.setdefault(operation.path, set()).add(operation.method)
+    for operation in of_gateway:
+        assert operation.send(venue, b" " * (2 * 1024 * 1024 + 1)).status_code == 413, operation
+        assert venue.http.request(operation.method, operation.path + "/x").status_code == 404, operation
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "PROPFIND"} - methods[operation.path]:
+            answer = venue.http.request(method, operation.path)
+            assert answer.status_code == 405, f"{method} {operation.path}: {answer.text}"
+            assert set(answer.headers["allow"].split(", ")) == methods[operation.path]
 
 
 def test_the_process_has_answered_no_request_with_a_fault(http: httpx.Client, sandbox: ServerProcess) -> None:
