@@ -78,6 +78,7 @@ def test_every_key_can_be_set_in_a_file_and_in_the_environment(file: Path, monke
     plain["sx"] |= {"profile": "toronto", "chain_id": 7}
     plain["realtime"]["channels_without_namespace"] = {}
     plain["limits"]["profile"] = "sx"
+    plain["nado"]["builders"] = [1]
     lines = []
     for section, values in plain.items():
         lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]

@@ -41,7 +41,14 @@ class Metrics(Collector):
         self._gauges: dict[str, tuple[str, Callable[[], float]]] = {
             "overround_journal_seq": ("Seq of the last durable record", lambda: venue.views.seq),
             "overround_history_seq": ("Seq of the last record that the history shows", lambda: venue.history.seq),
-            "overround_open_orders": ("Orders on the books", lambda: len(venue.views.orders.by_hash)),
+            "overround_open_orders": (
+                "Orders on the books",
+                lambda: len(venue.views.orders.by_hash),
+            ),
+            "overround_open_continuous_orders": (
+                "Orders on the books of continuous markets",
+                lambda: len(venue.views.continuous.orders),
+            ),
             "overround_inbox_commands": ("Commands waiting for their turn", lambda: venue.sequencer.inbox_size),
             "overround_replayed_records": ("Records replayed at start", lambda: venue.replayed),
             "overround_heartbeats_armed": ("Armed heartbeats", lambda: len(venue.views.accounts.heartbeats)),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from overround.engine.commands import IssueApiKey, VenueCommand
+from overround.engine.continuous.commands import AnyContinuousCommand
+from overround.engine.continuous.rejections import Refusal
 from overround.engine.events import FillConfirmed, FixtureChanged, FixtureCreated, MarketChanged, MarketCreated
 from overround.engine.record import Record
 from overround.engine.rejections import Rejection
 from overround.engine.types import Address, FixtureId
-from overround.protocols.operator import decode, encode
+from overround.protocols.operator import continuous, decode, encode
 from overround.protocols.sx import encode as sx_encode
 from overround.runtime.venue import Venue
 from overround.server.auth import new_api_key, require_bearer
@@ -118,6 +120,27 @@ class OperatorRoutes:
         await self._submit(command, request)
         return _success({"nowMs": clock.now_ms(), "frozen": clock.is_frozen})
 
+    async def set_collateral(self, request: Request) -> Response:
+        """`PUT /admin/nado/balances/{subaccount}/{productId}`"""
+        require_bearer(request, self._token)
+        params = request.path_params
+        command = continuous.set_collateral(params["subaccount"], params["productId"], request.body)
+        await self._submit_continuous(command, request)
+        return _success(continuous.balance(command, self._views.continuous))
+
+    async def update_product(self, request: Request) -> Response:
+        """`POST /admin/nado/products/{id}`"""
+        require_bearer(request, self._token)
+        command = continuous.update_product(request.path_params["id"], request.body)
+        await self._submit_continuous(command, request)
+        return _success(continuous.product(command.product_id, self._views.continuous))
+
+    async def set_maintenance(self, request: Request) -> Response:
+        """`POST /admin/nado/status`"""
+        require_bearer(request, self._token)
+        await self._submit_continuous(continuous.set_maintenance(request.body), request)
+        return _success({"maintenance": self._views.continuous.maintenance})
+
     async def get_digest(self, request: Request) -> Response:
         """`GET /admin/digest`: the state as of the last durable record."""
         require_bearer(request, self._token)
@@ -139,6 +162,11 @@ class OperatorRoutes:
         fixture_id = market.fixture_id
         score = catalogue.live_scores.get(fixture_id)
         return _success(sx_encode.market(market, catalogue.fixtures[fixture_id], score))
+
+    async def _submit_continuous(self, command: AnyContinuousCommand, request: Request) -> None:
+        decision = await self._venue.submit(command, request.request_id)
+        if isinstance(decision, Refusal):
+            raise continuous.refusal(decision.rejection)
 
     async def _submit(self, command: VenueCommand, request: Request) -> Record:
         decision = await self._venue.submit(command, request.request_id)

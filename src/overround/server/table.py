@@ -291,6 +291,7 @@ def operator_routes(operator: OperatorRoutes, *, with_clock: bool) -> list[Route
     """The operator's routes; the clock moves in a sandbox only."""
     checked = (200, 400, 401, 404, 409)
     fixture, market = _path("id", "sportXeventId"), _path("hash", "market hash")
+    product = _path("productId", "product id")
     account, fill = _path("address", "account address"), _path("fillHash", "fill hash")
 
     def route(method: Any, path: str, handler: Any, summary: str, **more: Any) -> Route:
@@ -348,6 +349,20 @@ def operator_routes(operator: OperatorRoutes, *, with_clock: bool) -> list[Route
         route(
             "POST", "/admin/api-keys", operator.issue_api_key, "Issue an API key; the one before stops working",
             body=_body(operator_wire.ApiKeyBody),
+        ),
+        route(
+            "PUT", "/admin/nado/balances/{subaccount}/{productId}", operator.set_collateral,
+            "Set a subaccount's collateral",
+            parameters=(_path("subaccount", "subaccount, 32 bytes"), product),
+            body=_body(operator_wire.CollateralBody),
+        ),
+        route(
+            "POST", "/admin/nado/products/{id}", operator.update_product, "Set a product's price, status or fees",
+            parameters=(_path("id", "product id"),), body=_body(operator_wire.ProductBody),
+        ),
+        route(
+            "POST", "/admin/nado/status", operator.set_maintenance, "Refuse orders of the gateway, or take them again",
+            body=_body(operator_wire.MaintenanceBody),
         ),
         route("GET", "/admin/digest", operator.get_digest, "The digest of the state"),
     ]  # fmt: skip

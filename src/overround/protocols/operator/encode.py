@@ -65,7 +65,10 @@ def account(address: Address, views: Views, now_ms: int) -> dict[str, Any]:
         "exposure": user.exposure(address, views),
         "heartbeat": user.heartbeat_state(address, views),
         "restriction": _restriction(views.accounts.restricted_until_ms.get(address, 0), now_ms),
-        "openOrders": {"sx": sum(1 for _ in views.orders.of_maker(address)), "nado": 0},
+        "openOrders": {
+            "sx": sum(1 for _ in views.orders.of_maker(address)),
+            "nado": len(views.continuous.orders_of_wallet(address)),
+        },
     }
 
 

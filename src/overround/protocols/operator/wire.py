@@ -108,3 +108,24 @@ class ClockBody(msgspec.Struct):
     resume: bool = False
     advanceMs: int | None = None
     setMs: int | None = None
+
+
+class CollateralBody(msgspec.Struct):
+    """`PUT /admin/nado/balances/{subaccount}/{productId}`: absolute, not below zero."""
+
+    amountX18: str | int
+
+
+class ProductBody(msgspec.Struct):
+    """`POST /admin/nado/products/{id}`: what is given changes."""
+
+    oraclePriceX18: str | int | None = None
+    tradingStatus: str | None = None
+    makerFeeX18: str | int | None = None
+    takerFeeX18: str | int | None = None
+
+
+class MaintenanceBody(msgspec.Struct):
+    """`POST /admin/nado/status`"""
+
+    maintenance: bool
