@@ -132,7 +132,7 @@ def test_a_linked_signer_trades(day: Day, world: Json) -> None:
     assert day.cancelled("cancelLinked") == [day.digest("placeLinked")]
     assert day.digest("takeLinked")
     position = day.balance("position", BTC)
-    assert (position["amount"], Decimal(position["vQuoteBalance"])) == (TENTH, -6_000 * X18)
+    assert (position["amount"], Decimal(position["vQuoteBalance"])) == (TENTH, Decimal(-6_000 * X18))
 
 
 @pytest.mark.row("W-01", "W-03")
