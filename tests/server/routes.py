@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from tests.protocols.operating import BEARER, MAINNET, Operator, address_of, new_account
 
+from overround.protocols.nado.units import hex_text, subaccount
 from overround.signing.account import LocalAccount
 from overround.testing.accounts import ALICE
 from overround.testing.sx import (
@@ -111,6 +112,9 @@ BODIES: dict[tuple[str, str], Callable[[World], Json]] = {
     ("PUT", "/admin/balances/{address}/{token}"): lambda _: {"amount": "1000000000000"},
     ("POST", "/admin/api-keys"): lambda _: {"address": MAINNET.wsx},
     ("POST", "/admin/clock"): lambda _: {"advanceMs": 0},
+    ("PUT", "/admin/nado/balances/{subaccount}/{productId}"): lambda _: {"amountX18": "1000000000000000000"},
+    ("POST", "/admin/nado/products/{id}"): lambda _: {"makerFeeX18": "0", "takerFeeX18": "0"},
+    ("POST", "/admin/nado/status"): lambda _: {"maintenance": False},
 }
 
 # The query that makes a GET succeed, where one is required.
@@ -134,9 +138,12 @@ _PATH_VALUES: dict[str, Callable[[World], str]] = {
     "address": lambda world: address_of(world.maker),
     "token": lambda _: MAINNET.usdc,
     "fillHash": lambda _: "0x" + "ab" * 32,
+    "subaccount": lambda world: hex_text(subaccount(world.maker.address)),
+    "productId": lambda _: "0",
 }
 _PATH_VALUES_OF: dict[str, dict[str, Callable[[World], str]]] = {
     "/admin/markets/{hash}/settle": {"hash": lambda world: world.unreported},
+    "/admin/nado/products/{id}": {"id": lambda _: "2"},
 }
 
 # What acts without a body; it has tests of its own.

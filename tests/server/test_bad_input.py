@@ -282,11 +282,15 @@ HARMLESS: dict[str, dict[str, Any]] = {
     "/admin/api-keys": {},
     "/user/heartbeat": {},
     "/heartbeat": {"requestor": CANCEL["maker"], "timeoutSeconds": -1},
+    "/admin/nado/balances/{subaccount}/{productId}": {},
+    "/admin/nado/products/{id}": {"tradingStatus": "never", "makerFeeX18": "little"},
+    "/admin/nado/status": {},
     "/admin/clock": {"freeze": True, "resume": True, "advanceMs": -1},
 }
 
 
-ONE_MEMBER = {"/admin/accounts/{address}/restriction"}  # true and false are not odd where nothing else can be wrong
+# True and false are not odd where nothing else can be wrong.
+ONE_MEMBER = {"/admin/accounts/{address}/restriction", "/admin/nado/status"}
 
 
 def _with_member_of_order(name: str, value: bytes) -> bytes:
