@@ -13,6 +13,7 @@ import pytest
 from tests.gateway.bot import BTC, DEFAULT, ETH, ETH_SPOT, FOK, IOC, POST_ONLY, REDUCE_ONLY, Bot, Json
 from tests.protocols.nado.test_decode import request_of, served
 from tests.protocols.nado.vectors import DOMAIN, NEGATIVE, NOW_MS, VECTORS, Vector, domain_of
+from tests.server.test_bad_input import NO_OBJECTS
 from websockets.exceptions import ConnectionClosed
 
 from overround.protocols.nado.errors import ANSWERED_INSTEAD, Code
@@ -188,6 +189,12 @@ def test_what_is_no_execute(alice: Bot, content: bytes) -> None:
         assert code_of(answer) == 2038
         assert code_of(socket.ask("still there?")) == 2038
         assert socket.ask({"type": "status"})["data"] == "active"
+
+
+@pytest.mark.parametrize("body", NO_OBJECTS.values(), ids=list(NO_OBJECTS))
+def test_what_is_no_object_is_a_failure_at_every_path(alice: Bot, body: bytes) -> None:
+    for path, code in (("/v1/execute", 2038), ("/execute", 2038), ("/query", 1005), ("/v1/edge/query", 1005)):
+        assert code_of(alice.post(path, body)) == code
 
 
 @pytest.mark.row("P-03")
@@ -461,7 +468,8 @@ def test_what_is_no_subscription(alice: Bot, message: Any, text: str, id: int) -
 # ---- all of them ---------------------------------------------------------------------------------------------------
 
 
-def test_every_marked_code_is_met_by_a_test_of_this_folder_or_never_emitted() -> None:
-    written = "".join(one.read_text() for one in Path(__file__).parent.glob("test_*.py"))
+def test_every_marked_code_is_met_by_a_test_or_never_emitted() -> None:
+    files = [*Path(__file__).parent.glob("test_*.py"), Path(__file__).parents[1] / "server" / "test_gateway.py"]
+    written = "".join(one.read_text() for one in files)
     emitted = {code for code in Code if code.marked} - ANSWERED_INSTEAD.keys()
     assert {code for code in emitted if not re.search(rf"\b{code.value}\b", written)} == set()

@@ -36,7 +36,8 @@ def venue(http: httpx.Client) -> World:
 
 @pytest.fixture(scope="module")
 def everything(http: httpx.Client) -> list[Operation]:
-    return operations(http)
+    """All but the gateway's, whose refusals are envelopes with HTTP 200 (N11): they have tests of their own."""
+    return [one for one in operations(http) if "nado" not in one.described["tags"]]
 
 
 @pytest.fixture(scope="module")
