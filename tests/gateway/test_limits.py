@@ -123,7 +123,7 @@ def test_queries_are_charged_to_the_address(bot: Bot) -> None:
             assert answer["error_code"] == 1000
             left_s = int(answer["error"].rpartition("try again in ")[2].removesuffix(" s"))
     with bot.socket() as socket:
-        assert socket.ask({"type": "all_products"})["error_code"] == 1000
-    assert bot.post("/v1/edge/query", {"type": "cached_all_products"})["error_code"] == 1000
+        assert socket.ask({"type": "nlp_pool_info"})["error_code"] == 1000
+    assert bot.post("/v1/edge/query", {"type": "cached_nlp_pool_info"})["error_code"] == 1000
     assert bot.cancel()["status"] == "success", "executes that only cancel are the wallet's own affair"
     assert bot.execute(place_order=bot.order(50_000, 0.01)).get("error_code") is None
