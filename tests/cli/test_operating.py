@@ -8,9 +8,10 @@ import shlex
 import sqlite3
 import subprocess
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from pydantic import BaseModel
@@ -55,8 +56,8 @@ def test_every_key_has_its_meaning_and_default() -> None:
         parts.append(f"**`[{section}]`** {_sentence(model)}\n\n{_table(model)}")
         for key, inner in model.model_fields.items():
             nested = _nested(inner)
-            if nested is not None and key in ("namespaces", "products"):
-                parts.append(f"**`[{section}.{key}.NAME]`** {_sentence(nested)}\n\n{_table(nested)}")
+            if nested is not None and key in (named := {"namespaces": "NAME", "products": "ID"}):
+                parts.append(f"**`[{section}.{key}.{named[key]}]`** {_sentence(nested)}\n\n{_table(nested)}")
     _check_block("config", "\n\n".join(parts))
 
 
@@ -76,13 +77,17 @@ def _default(field: FieldInfo) -> str:
         return ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    if isinstance(value, Decimal):
+        return f"`{value}`"
     return f"`{value!r}`".replace("'", '"')
 
 
 def _meaning(field: FieldInfo) -> str:
     text = field.description or ""
-    choices = getattr(field.annotation, "__args__", ())
-    if choices and all(isinstance(one, str) for one in choices):
+    choices = get_args(field.annotation)
+    if choices and get_origin(choices[0]) is Literal:  # or None: left out
+        choices = get_args(choices[0])
+    if choices and all(isinstance(one, str) and f"`{one}`" not in text for one in choices):
         text += ": " + ", ".join(f"`{one}`" for one in choices)
     return text
 
