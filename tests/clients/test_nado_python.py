@@ -91,6 +91,7 @@ def day(sandbox: ServerProcess) -> Day:
     return spend(sandbox)
 
 
+@pytest.mark.row("P-15")
 def test_nothing_fails_but_what_must(day: Day) -> None:
     failed = {name: day.failure(name) for name, one in day.steps.items() if "error" in one}
     codes = {name: answer.get("error_code") for name, answer in failed.items()}
@@ -98,6 +99,7 @@ def test_nothing_fails_but_what_must(day: Day) -> None:
     assert codes == {"cancel_again": 2020, "link_again": 2026, "withdraw": 4001, "place_several": None}
 
 
+@pytest.mark.row("Q-01", "Q-03", "Q-09", "Q-10", "Q-11")
 def test_it_finds_its_way_around(day: Day) -> None:
     assert {BTC, ETH} <= {one["product_id"] for one in day["symbols"]}
     assert day["status"] == "active"
@@ -105,6 +107,10 @@ def test_it_finds_its_way_around(day: Day) -> None:
     assert day["account"]["exists"] is True
     assert int(day.held("account", 0)["amount"]) > 0
     products = day["products"]
+    (edge,) = day["edge_products"]["edge_all_products"].values()
+    assert {one["product_id"] for one in edge["perp_products"]} == {
+        one["product_id"] for one in products["perp_products"]
+    }
     served = {one["product_id"] for one in [*products["spot_products"], *products["perp_products"]]}
     assert served == {one["product_id"] for one in day["symbols"]}
     assert {one["ticker_id"] for one in day["assets"]} >= {one["ticker_id"] for one in day["pairs"]}
@@ -119,13 +125,14 @@ def test_an_order_is_placed_and_found(day: Day) -> None:
     assert (order["digest"], order["price_x18"], order["unfilled_amount"]) == (digest, str(50_000 * X18), TENTH)
 
 
-@pytest.mark.row("C-01")
+@pytest.mark.row("C-01", "C-20", "C-23")
 def test_orders_are_cancelled_by_digest(day: Day) -> None:
     assert day.cancelled("cancel") == [day.digest("place")]
     assert day.digest("place") in day.failure("cancel_again")["error"]
     assert day.cancelled("cancel_nothing") == []
 
 
+@pytest.mark.row("P-11", "Q-06")
 def test_orders_are_cancelled_by_product(day: Day) -> None:
     by_product = {one["product_id"]: one["orders"] for one in day["open_both"]["product_orders"]}
     assert [one["digest"] for one in by_product[BTC]] == [day.digest("place_btc")]
@@ -134,11 +141,13 @@ def test_orders_are_cancelled_by_product(day: Day) -> None:
     assert day.cancelled("cancel_all") == [day.digest("place_eth")]
 
 
+@pytest.mark.row("P-12")
 def test_one_order_replaces_another(day: Day) -> None:
     assert day.open("open_replaced") == [day.digest("replace")] != [day.digest("place_old")]
     assert day["open_replaced"]["orders"][0]["price_x18"] == str(48_500 * X18)
 
 
+@pytest.mark.row("P-10")
 def test_several_orders_are_placed_although_the_sdk_says_that_they_are_not(day: Day) -> None:
     answer = day.failure("place_several")
     placed = [one["digest"] for one in answer["data"]]
@@ -157,7 +166,7 @@ def test_market_orders_open_a_position_and_close_it(day: Day) -> None:
     assert lost - int(flat["v_quote_balance"]) == 10 * X18
 
 
-@pytest.mark.row("C-30")
+@pytest.mark.row("P-13", "S-09", "C-30", "Q-12")
 def test_a_linked_signer_places_and_cancels(day: Day, world: Json) -> None:
     assert day["link"]["status"] == "success"
     assert day["linked"]["linked_signer"] == world["accounts"][8]["address"].lower()
@@ -171,7 +180,7 @@ def test_its_action_socket_is_served(day: Day) -> None:
     assert day.cancelled("ws_cancel") == [day.digest("ws_place")]
 
 
-@pytest.mark.row("W-05", "W-06", "W-07")
+@pytest.mark.row("W-05", "W-06", "W-07", "C-31")
 def test_its_orders_are_followed(day: Day) -> None:
     assert day["subscribe_early"]["error"] == "Auth is needed."
     assert [one["type"] for one in day["list"]["result"]] == ["default", "order_update"]
@@ -190,12 +199,18 @@ def test_and_the_market_is(day: Day) -> None:
     assert (fill["order_digest"], fill["is_taker"]) == (day.digest("taker_order"), True)
 
 
+@pytest.mark.row("Q-07", "Q-08", "Q-13", "Q-14", "Q-15")
 def test_a_bot_gets_answers_to_whatever_else_it_asks(day: Day) -> None:
     assert int(day["max_order_size"]["max_order_size"]) > 0
     assert int(day["max_withdrawable"]["max_withdrawable"]) > 0
     assert day["liquidity"]["asks"][0] == [str(60_000 * X18), str(3 * X18 // 10)]
     assert day["price"]["bid_x18"] == str(59_900 * X18)
-    assert [one["product_id"] for one in day["prices"]["market_prices"]] == [BTC, ETH]
+    btc, eth = day["prices"]["market_prices"]
+    assert (btc, eth["product_id"]) == (day["price"], ETH)
+    assert (eth["bid_x18"], eth["ask_x18"]) == ("0", str(2**127 - 1)), "nobody is there"
+    assert set(day["fee_rates"]["taker_fee_rates_x18"]) == {"0"}
+    assert day["health_groups"]["health_groups"] == [[3, ETH]]
+    assert day["insurance"] == {"insurance": "0"}
     assert day["isolated"] == {"isolated_positions": []}
     assert day["pools"] == {"nlp_pools": []}
     assert day["maker_leaves"]["status"] == "success"

@@ -1,5 +1,5 @@
 """One wallet with orders in both dialects: what one dialect does to its own leaves the other's alone, and a missed
-heartbeat touches what its scope says (`spec/decisions.md` N13)."""
+heartbeat takes off both (`spec/decisions.md` N13; other scopes are in `test_operator.py`)."""
 
 from __future__ import annotations
 
@@ -173,36 +173,23 @@ def test_a_wallet_without_bets_has_a_heartbeat_too(alice: Trader) -> None:
 
 
 @pytest.fixture
-def venue(tmp_path: Path) -> Iterator[Callable[[str], Trader]]:
-    """Starts a venue with a configuration of its own, or starts it again."""
+def restart(tmp_path: Path) -> Iterator[Callable[[], Trader]]:
+    """Kills the venue if there is one, and starts it on the same data."""
     with ExitStack() as stack:
 
-        def start(config: str = "") -> Trader:
+        def start() -> Trader:
             stack.close()
-            file = tmp_path / "venue.toml"
-            file.write_text(config)
-            arguments = ("--config", str(file), *data_dir_arguments(tmp_path / "data"))
-            server = stack.enter_context(ServerProcess(*arguments))
+            server = stack.enter_context(ServerProcess(*data_dir_arguments(tmp_path)))
             return Trader(stack.enter_context(server.client()), ALICE)
 
         yield start
 
 
-@pytest.mark.parametrize("scope", ["sx", "nado"])
-def test_a_venue_may_choose_what_a_missed_heartbeat_takes_off(venue: Callable[[str], Trader], scope: str) -> None:
-    alice = venue(f'[nado]\nheartbeat_scope = "{scope}"\n')
+def test_a_crash_keeps_orders_of_both_dialects_and_the_heartbeat_over_them(restart: Callable[[], Trader]) -> None:
+    alice = restart()
     bets, orders = alice.post_bets(), alice.post_orders()
     alice.ping()
-    alice.let_pass(INTERVAL_S + 1)
-    assert (alice.bets(), alice.orders()) == (([], orders) if scope == "sx" else (bets, []))
-    assert sorted(alice.heartbeat()["lastFiring"]["orderHashes"]) == (bets if scope == "sx" else orders)
-
-
-def test_a_crash_keeps_orders_of_both_dialects_and_the_heartbeat_over_them(venue: Callable[[str], Trader]) -> None:
-    alice = venue("")
-    bets, orders = alice.post_bets(), alice.post_orders()
-    alice.ping()
-    alice = venue("")
+    alice = restart()
     assert (alice.bets(), alice.orders()) == (bets, orders)
     assert alice.heartbeat()["armed"] is True
     alice.let_pass(INTERVAL_S + 1)
