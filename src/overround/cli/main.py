@@ -15,6 +15,7 @@ from overround import __version__
 from overround.cli import config as config_commands
 from overround.cli import feed as feed_commands
 from overround.cli import journal as journal_commands
+from overround.cli import orders as orders_commands
 from overround.cli.exits import EXITS_HELP, exit_on_failure
 from overround.config import Config, check_for_serving, load
 
@@ -85,6 +86,7 @@ def serve(
 
 
 app.command(epilog=feed_commands.EPILOG)(feed_commands.feed)
+app.command(epilog=orders_commands.EPILOG)(orders_commands.orders)
 
 
 def _flags(host: str | None, port: int | None, data_dir: Path | None) -> dict[str, dict[str, Any]]:

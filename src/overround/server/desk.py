@@ -159,6 +159,10 @@ class VenueDesk:
             query.sender, [(one, self._orders(query.sender, self._known(one))) for one in query.product_ids]
         )
 
+    def _wallet_orders(self, query: queries.WalletOrders) -> Any:
+        rows = self._views.orders_of_wallet(Address(query.address))
+        return encode.wallet_orders(query.address, map(showing.open_order, rows))
+
     def _linked_signer(self, query: queries.LinkedSigner) -> Any:
         return encode.linked_signer(self.linked_signer_of(query.subaccount))
 
@@ -251,6 +255,7 @@ _ANSWERS: Final[dict[type[queries.Query], Callable[[VenueDesk, Any], Any]]] = {
     queries.Order: VenueDesk._order,
     queries.SubaccountOrders: VenueDesk._subaccount_orders,
     queries.Orders: VenueDesk._product_orders,
+    queries.WalletOrders: VenueDesk._wallet_orders,
     queries.LinkedSigner: VenueDesk._linked_signer,
     queries.MarketPrice: VenueDesk._market_price,
     queries.MarketPrices: VenueDesk._market_prices,

@@ -33,6 +33,7 @@ PRICE = 60_000 * 10**18
 SAMPLES: list[tuple[dict[str, Any], Query, int]] = [
     ({"type": "status"}, queries.Status("status"), 1),
     ({"type": "contracts"}, queries.Contracts("contracts"), 1),
+    ({"type": "wallet_orders", "address": "0x" + OWNER.hex()}, queries.WalletOrders("wallet_orders", OWNER), 10),
     ({"type": "nonces", "address": "0x" + OWNER.hex()}, queries.Nonces("nonces", OWNER), 2),
     ({"type": "order", "product_id": 2, "digest": DIGEST}, queries.Order("order", 2, bytes([0xAB] * 32)), 1),
     (

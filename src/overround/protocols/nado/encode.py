@@ -116,6 +116,11 @@ def product_orders(sender: bytes, by_product: Iterable[tuple[int, Iterable[OpenO
     return {"sender": hex_text(sender), "product_orders": entries}
 
 
+def wallet_orders(address: bytes, orders: Iterable[OpenOrder]) -> dict[str, Any]:
+    """`wallet_orders`: of every subaccount; each order says of which."""
+    return {"address": hex_text(address), "orders": [order(one) for one in orders]}
+
+
 def linked_signer(signer: bytes | None) -> dict[str, Any]:
     """`linked_signer`: zeros when there is none."""
     return {"linked_signer": hex_text(signer or ZERO_ADDRESS)}

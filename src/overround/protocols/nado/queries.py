@@ -70,6 +70,12 @@ class Orders(Query, frozen=True):
     product_ids: tuple[int, ...]
 
 
+class WalletOrders(Query, frozen=True):
+    """`wallet_orders`, which the original does not have: open ones of all subaccounts of a wallet."""
+
+    address: bytes
+
+
 class LinkedSigner(Query, frozen=True):
     """`linked_signer`"""
 
@@ -484,6 +490,7 @@ _QUERIES: Final[dict[str, Reader]] = {
     "orders": lambda kind, given: Orders(
         kind, _member(given, "sender", _subaccount), _member(given, "product_ids", _product_ids)
     ),
+    "wallet_orders": lambda kind, given: WalletOrders(kind, _member(given, "address", _address)),
     "linked_signer": lambda kind, given: LinkedSigner(kind, _member(given, "subaccount", _subaccount)),
     "market_price": lambda kind, given: MarketPrice(kind, _member(given, "product_id", _product_id)),
     "market_prices": lambda kind, given: MarketPrices(kind, _member(given, "product_ids", _product_ids)),

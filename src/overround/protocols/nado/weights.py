@@ -61,6 +61,7 @@ _QUERIES: Final[dict[type[queries.Query], int]] = {
     queries.MaxOrderSize: 5,
     queries.MaxWithdrawable: 5,
     queries.LinkedSigner: 5,
+    queries.WalletOrders: 10,
     queries.IsolatedPositions: 10,
     queries.MaxNlpMintable: 20,
     queries.MaxNlpBurnable: 20,
