@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from overround.config import (
@@ -17,6 +18,10 @@ from overround.config import (
     check_for_serving,
     load,
 )
+from overround.engine.continuous.types import X18, TradingStatus
+from overround.engine.rules import HeartbeatScope
+from overround.protocols.nado.profile import PRODUCTS, CancelMode
+from overround.protocols.nado.profile import Profile as NadoProfile
 from overround.protocols.sx.profile import PROFILES
 from overround.server.main import rules_of
 
@@ -302,3 +307,88 @@ def test_rules_of_fills_that_make_no_sense_are_refused(monkeypatch: pytest.Monke
     _set(monkeypatch, {f"OVERROUND_SX__{name}": value})
     with pytest.raises(ConfigError, match=name.lower()):
         load(None)
+
+
+# ---- the gateway ---------------------------------------------------------------------------------------------------
+
+
+def test_the_gateway_is_the_public_testnets_with_three_products() -> None:
+    config = load(None).nado
+    assert config.resolved() == NadoProfile()
+    rules = config.rules()
+    assert (rules.chain_id, rules.partial_cancels, rules.open_orders_max) == (763_373, False, 500)
+    assert (rules.band_low_x18, rules.band_high_x18) == (0, 0)
+    assert [config.product(one, None) for one in config.product_ids()] == list(PRODUCTS)
+    assert rules_of(PROFILES["mainnet"], load(None)).heartbeat_scope is HeartbeatScope.BOTH
+
+
+def test_the_rules_of_the_gateway_can_be_changed(file: Path) -> None:
+    file.write_text(
+        "[nado]\nchain_id = 7\ncancel_mode = 'partial'\nopen_orders_max = 3\nprice_band_low = 0.8\n"
+        "price_band_high = 1.2\nheartbeat_scope = 'nado'\nbuilders = [4500]\n"
+        "endpoint = '0x05ec92d78ed421f3d3ada77ffde167106565974e'\n"
+    )
+    config = load(file)
+    rules, profile = config.nado.rules(), config.nado.resolved()
+    assert (rules.chain_id, rules.partial_cancels, rules.open_orders_max) == (7, True, 3)
+    assert (rules.band_low_x18, rules.band_high_x18) == (8 * 10**17, 12 * 10**17)
+    assert rules.endpoint == profile.endpoint == bytes.fromhex("05ec92d78ed421f3d3ada77ffde167106565974e")
+    assert (profile.cancel_mode, profile.builders) == (CancelMode.PARTIAL, frozenset({4500}))
+    assert rules_of(PROFILES["mainnet"], config).heartbeat_scope is HeartbeatScope.NADO
+
+
+def test_products_are_changed_and_added(file: Path) -> None:
+    file.write_text(
+        "[nado.products.2]\ntick = 0.5\nmaker_fee = -0.0001\n"
+        "[nado.products.8]\nsymbol = 'SOL-PERP'\nkind = 'perp'\ntick = '0.01'\nlot = '0.1'\nstart_price = 150\n"
+        "long_weight = 0.9\nshort_weight = 1.1\n"
+    )
+    config = load(file).nado
+    assert config.product_ids() == [2, 3, 4, 8]
+    assert config.product(2, None) == msgspec.structs.replace(PRODUCTS[0], tick_x18=X18 // 2, maker_fee_x18=-(10**14))
+    sol = config.product(8, None)
+    assert sol is not None
+    assert (sol.symbol, sol.is_perp, sol.tick_x18, sol.lot_x18, sol.start_price_x18, sol.long_weight_x18) == (
+        "SOL-PERP", True, 10**16, 10**17, 150 * X18, 9 * 10**17,
+    )  # fmt: skip
+
+
+def test_what_the_operator_said_about_a_product_stands_unless_it_is_configured(file: Path) -> None:
+    now = msgspec.structs.replace(PRODUCTS[0], taker_fee_x18=7, trading_status=TradingStatus.POST_ONLY, symbol="OLD")
+    found = load(None).nado.product(2, now)
+    assert found == msgspec.structs.replace(PRODUCTS[0], taker_fee_x18=7, trading_status=TradingStatus.POST_ONLY)
+    file.write_text("[nado.products.2]\ntaker_fee = 0\n")
+    found = load(file).nado.product(2, now)
+    assert found is not None
+    assert (found.taker_fee_x18, found.trading_status) == (0, TradingStatus.POST_ONLY)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[nado]\nendpoint = '0xabc'", "nado.endpoint"),
+        ("[nado]\ncancel_mode = 'some'", "nado.cancel_mode"),
+        ("[nado]\nheartbeat_scope = 'all'", "nado.heartbeat_scope"),
+        ("[nado]\nprice_band_low = 0.5", "price_band_low must be at most 1 and price_band_high at least 1"),
+        ("[nado]\nprice_band_low = 0.9\nprice_band_high = 0.95", "price_band_low must be at most 1"),
+        ("[nado.products.0]\ntick = 1", "a product's id is 1 to 999"),
+        ("[nado.products.x]\ntick = 1", "nado.products"),
+        ("[nado.products.2]\ntick = 0", "nado.products.2.tick"),
+        ("[nado.products.2]\ntick = '0.0000000000000000001'", "tick has more than 18 decimals"),
+        ("[nado.products.2]\nlot = '0.000000000000000001'\ntick = '0.1'", "nado.products.2: tick times lot"),
+        ("[nado.products.2]\nkind = 'future'", "nado.products.2.kind"),
+        ("[nado.products.2]\nmaker_fee = 1", "nado.products.2.maker_fee"),
+        ("[nado.products.2]\nname = 'x'", "nado.products.2.name: there is no such key"),
+        ("[nado.products.2]\nsymbol = 'btc perp'", "nado.products.2.symbol"),
+    ],
+)
+def test_a_gateway_that_makes_no_sense_is_refused(file: Path, text: str, complaint: str) -> None:
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=complaint):
+        load(file)
+
+
+def test_a_new_product_needs_what_cannot_be_guessed(file: Path) -> None:
+    file.write_text("[nado.products.8]\nsymbol = 'SOL-PERP'\n")
+    with pytest.raises(ConfigError, match=r"nado\.products\.8: a new product needs kind, tick, lot, start_price"):
+        load(file).nado.product(8, None)
