@@ -131,9 +131,9 @@ def test_of_several_orders_the_bad_one_fails_alone(day: Day) -> None:
 
 
 @pytest.mark.row("P-13", "S-09", "C-30", "Q-12")
-def test_a_linked_signer_trades(day: Day, world: Json) -> None:
+def test_a_linked_signer_trades(day: Day) -> None:
     assert day["link"]["status"] == "success"
-    assert day["linked"]["signer"] == world["accounts"][5]["address"].lower()
+    assert day["linked"]["signer"] == day["hand"].lower()
     assert day["nonceAfter"] == "1"
     assert day.cancelled("cancelLinked") == [day.digest("placeLinked")]
     assert day.digest("takeLinked")

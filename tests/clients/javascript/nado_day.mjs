@@ -31,7 +31,7 @@ const clientOf = (account, linked) =>
   );
 
 const { accounts } = await (await fetch(`${BASE_URL}/sandbox`)).json();
-const [own, other, hand] = [accounts[3], accounts[4], accounts[5]];
+const [own, other] = [accounts[3], accounts[4]];
 const bot = clientOf(own);
 const counterparty = clientOf(other);
 const engine = bot.context.engineClient;
@@ -110,8 +110,11 @@ await step("clear", () => byProduct());
 
 // ---- a linked signer -----------------------------------------------------------------------------------------------
 
+// The SDK derives this key from a signature of its owner.
+const hand = await bot.subaccount.createStandardLinkedSigner("default");
+results.hand = { value: hand.account.address };
 await step("link", () =>
-  bot.subaccount.linkSigner({ subaccountName: "default", signer: `${hand.address}${"00".repeat(12)}` }),
+  bot.subaccount.linkSigner({ subaccountName: "default", signer: `${hand.account.address}${"00".repeat(12)}` }),
 );
 await step("linked", () => engine.getLinkedSigner(subaccount));
 await step("nonceAfter", () => engine.getTxNonce(own.address));
@@ -177,10 +180,10 @@ await step("wsPlace", async () => action.ask(await signedPlacement(45_000)));
 await step("wsCancel", async () => action.ask(await signedCancellation(digestOf("wsPlace"))));
 action.close();
 
-// The SDK cannot sign this one.
+// The SDK cannot sign this one. Here the linked signer does.
 const authentication = async () => {
   const expiration = BigInt(Date.now() + 60_000);
-  const signature = await walletOf(own).signTypedData({
+  const signature = await walletOf(hand).signTypedData({
     domain: {
       name: "Nado",
       version: "0.0.1",
