@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from tests.engine import desk as fixed_odds
 from tests.engine.continuous import desk as continuous
-from tests.engine.continuous.traffic import STEPS_MS, Traffic
+from tests.engine.continuous.traffic import SENDERS, STEPS_MS, Traffic
+from tests.properties.traffic import Traffic as FixedOddsTraffic
 
 from overround.engine import invariants
 from overround.engine.commands import (
@@ -33,6 +34,7 @@ from overround.engine.snapshot import AnySection, dump, load
 from overround.engine.types import Address
 from overround.journal.memory import MemoryJournal
 from overround.runtime.recovery import recover
+from overround.views.views import Views
 
 START_MS = fixed_odds.START_MS
 ALICE, BOB = fixed_odds.ALICE, fixed_odds.BOB
@@ -151,17 +153,39 @@ def test_a_venue_without_continuous_markets_weighs_what_it_always_did() -> None:
     assert desk.engine.digest() == desk.engine.state.weights.digest()
 
 
-def test_a_snapshot_and_the_journal_lead_to_the_same_state(venue: Venue) -> None:
-    traffic, random = Traffic(), Random(11)
-    venue.sx_order()
-    for _ in range(150):
+@pytest.mark.parametrize("seed", range(4))
+def test_days_of_both_kinds_are_the_same_from_the_journal_and_from_a_snapshot(seed: int) -> None:
+    venue, random = Venue(random_scope(seed)), Random(seed)
+    kinds = FixedOddsTraffic(), Traffic()
+    for command in kinds[0].opening():
+        venue.attempt(command)
+    middle: tuple[bytes, int, int] | None = None
+    for step in range(240):
         venue.now_ms += random.choice(STEPS_MS)
-        venue.attempt(traffic.any(random, venue.now_ms))
-    sections = msgspec.json.decode(msgspec.json.encode(list(dump(venue.engine.state))), type=list[AnySection])
-    loaded = Engine(load(sections))
-    invariants.check(loaded.state)
-    assert loaded.digest() == venue.engine.digest()
-    assert recover(venue.journal, None).views.digest == venue.engine.digest()
+        if step % 20 == 0:
+            venue.attempt(PingHeartbeat(account=wallet_of(random.choice(SENDERS)), interval_s=random.choice((10, 60))))
+        venue.attempt(random.choice(kinds).any(random, venue.now_ms))
+        if step == 120:
+            middle = msgspec.json.encode(list(dump(venue.engine.state))), venue.journal.head.seq, venue.now_ms
+    assert middle is not None
+    content, seq, time_ms = middle
+    engine, views = Engine(load(msgspec.json.decode(content, type=list[AnySection]))), Views()
+    invariants.check(engine.state)
+    views.seed(engine.state, seq=seq, time_ms=time_ms, digest=engine.digest())
+    for record in venue.journal.read(seq):
+        assert engine.execute(record.command, record.time_ms) == record.events
+        views.apply(record)
+    recovered = recover(venue.journal, None)
+    assert engine.digest() == recovered.engine.digest() == venue.engine.digest()
+    assert views.continuous.orders == recovered.views.continuous.orders
+    assert views.accounts.last_firings == recovered.views.accounts.last_firings
+    digests = {one for firing in views.accounts.last_firings.values() for one in firing.order_hashes}
+    assert digests, "no heartbeat took an order: the day is too quiet"
+
+
+def random_scope(seed: int) -> HeartbeatScope:
+    """Every day another."""
+    return list(HeartbeatScope)[seed % len(HeartbeatScope)]
 
 
 # ---- one wallet, orders of both kinds --------------------------------------------------------------------------------

@@ -15,17 +15,22 @@ from random import Random
 from typing import NamedTuple
 
 import pytest
+from tests.engine.continuous.traffic import STEPS_MS as CONTINUOUS_STEPS_MS
+from tests.engine.continuous.traffic import Traffic as ContinuousTraffic
 from tests.properties import interpreters
 from tests.properties.traffic import STEPS_MS, Traffic
 from tests.properties.twins import Twins
 
+from overround.engine.commands import AnyCommand, Tick
 from overround.engine.engine import Engine
+from overround.engine.record import Record
 from overround.journal.sqlite import SqliteJournal
 
 pytestmark = pytest.mark.xdist_group("interpreters")  # one workload for all
 
 SEED = 20_260_301
 COMMANDS = 1_500
+EVENING_COMMANDS = 600
 BATCH = 100
 
 
@@ -45,11 +50,30 @@ def workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
     while twins.decided < COMMANDS:
         twins.pass_time(random.choice(STEPS_MS))
         twins.submit(traffic.any(random, twins.now_ms))
-    journal, records = SqliteJournal(folder), list(twins.journal.read(0))
+    records = list(twins.journal.read(0))
+    records += evening(twins.engine, len(records), twins.now_ms, random)
+    journal = SqliteJournal(folder)
     for start in range(0, len(records), BATCH):
         journal.append(records[start : start + BATCH])
     journal.close()
     return Workload(folder, len(records), "0x" + twins.engine.digest().hex())
+
+
+def evening(engine: Engine, seq: int, now_ms: int, random: Random) -> list[Record]:
+    """The same venue goes on with its other kind of market, which the twin does not know."""
+    traffic, records = ContinuousTraffic(), []
+    waiting: list[AnyCommand] = [*traffic.opening()]
+    for _ in range(EVENING_COMMANDS):
+        now_ms += random.choice(CONTINUOUS_STEPS_MS)
+        waiting.append(traffic.any(random, now_ms))
+        while waiting:
+            due_ms = engine.next_deadline_ms()
+            command = Tick() if due_ms is not None and due_ms <= now_ms else waiting.pop(0)
+            outcome = engine.execute(command, now_ms)
+            if isinstance(outcome, list):
+                seq += 1
+                records.append(Record(seq, now_ms, 1, f"e{seq}", command, outcome))
+    return records
 
 
 def verify(workload: Workload, python: Path, *flags: str, **env: str) -> None:
