@@ -40,6 +40,9 @@ class BrokenDesk:
     async def execute(self, request: Any, signer: bytes, command_id: str) -> Any:
         raise self.fault
 
+    async def cancel(self, request: Any, signer: bytes, command_id: str) -> Any:
+        raise self.fault
+
     def query(self, query: Any) -> bytes:
         raise self.fault
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
+from overround.engine.continuous import engine as continuous
 from overround.engine.record import Record
 from overround.journal.journal import Journal
 from overround.protocols.sx import feeds, trade_feeds
@@ -67,6 +68,10 @@ class HubPublisher:
         return self.hub.snapshot()
 
 
+# Nobody on these feeds hears of them: the other dialect has streams of its own.
+_OF_CONTINUOUS_MARKETS: Final = frozenset(continuous.RULES)
+
+
 class Feed:
     """Follows the views, record by record. The same records give the same publications in the same order."""
 
@@ -77,6 +82,9 @@ class Feed:
     def follow(self, record: Record, changes: Changes) -> int:
         """Publish what a record did, once; returns how many publications that were."""
         if record.seq <= self.publisher.cursor:
+            return 0
+        if type(record.command) in _OF_CONTINUOUS_MARKETS:
+            self.publisher.advance(record.seq)
             return 0
         views = self._views
         prices = views.best_odds_changes(changes)

@@ -75,6 +75,7 @@ class Budgets:
     def __init__(self, config: LimitsConfig, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._is_off = config.profile == "off"
+        self.are_kept = not self._is_off
         self.wallets = TwoWindows(WALLET, config.nado_wallet_per_min, config.nado_wallet_per_10_s, config.clients_max)
         self.addresses = TwoWindows(
             ADDRESS, config.nado_address_per_min, config.nado_address_per_10_s, config.clients_max

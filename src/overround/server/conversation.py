@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from uvicorn.server import ServerState
 
@@ -89,8 +90,8 @@ class Conversation(WebSocket):
 
     # ---- for subclasses -------------------------------------------------------------------------------------------
 
-    async def answer(self, payload: bytes) -> bytes:
-        """The answer to a request; must not raise. Nothing is sent where it is empty."""
+    def answer(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
+        """The answer to a request, to be awaited; must not raise. Nothing is sent where it is empty."""
         raise NotImplementedError
 
     def say(self, payload: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from overround.engine.continuous.product import Product as VenueProduct
@@ -11,11 +11,11 @@ from overround.engine.record import Record
 from overround.engine.types import Address
 from overround.protocols.nado import encode, queries, showing
 from overround.protocols.nado.checks import Market, SingleExecute
-from overround.protocols.nado.commands import check_decision, command_of, placements, submission_of
+from overround.protocols.nado.commands import cancel_command, check_decision, command_of, placements, submission_of
 from overround.protocols.nado.errors import Code, GatewayError
 from overround.protocols.nado.facts import Book, OpenOrder, Placed, Product, Quote
 from overround.protocols.nado.profile import Profile
-from overround.protocols.nado.requests import CancelAndPlace, LinkSigner, PlaceOrder
+from overround.protocols.nado.requests import CancelAndPlace, CancelOrders, LinkSigner, PlaceOrder
 from overround.runtime.venue import Venue
 from overround.views.continuous import Continuous
 
@@ -58,6 +58,14 @@ class VenueDesk:
         if isinstance(request, LinkSigner):
             return encode.NO_DATA
         return encode.cancelled_orders(map(showing.open_order, self._views.take_cancelled(record)))
+
+    async def cancel(self, request: CancelOrders, signer: bytes, command_id: str) -> Iterable[OpenOrder]:
+        """Cancel orders; gives them as they were. Raises `GatewayError`."""
+        decision = await self._venue.submit(cancel_command(request, signer), command_id)
+        if not isinstance(decision, Record):
+            check_decision(decision)
+            raise AssertionError("a refusal was raised")
+        return map(showing.open_order, self._views.take_cancelled(decision))
 
     async def place(
         self, orders: list[tuple[PlaceOrder, bytes]], stop_on_failure: bool, command_id: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import count
@@ -30,7 +30,8 @@ from overround.protocols.nado.checks import (
 from overround.protocols.nado.decode import decode_execute, is_cancel, is_query
 from overround.protocols.nado.digests import Domain
 from overround.protocols.nado.errors import Code, GatewayError, failure
-from overround.protocols.nado.facts import Placed, Quote
+from overround.protocols.nado.facts import OpenOrder, Placed, Quote
+from overround.protocols.nado.nonces import check_window
 from overround.protocols.nado.requests import (
     CancelAndPlace,
     CancelOrders,
@@ -43,6 +44,7 @@ from overround.protocols.nado.requests import (
     signature_echo,
     wallet,
 )
+from overround.protocols.nado.units import wallet_of
 from overround.runtime.sequencer import InboxFull
 from overround.server.budgets import BudgetExceeded, Budgets
 from overround.server.lanes import Lanes, Sender, Standing
@@ -82,6 +84,9 @@ class Desk(Protocol):
     async def execute(self, request: SingleExecute, signer: bytes, command_id: str) -> Any:
         """Do it; gives the `data` of the answer, `encode.NO_DATA` where there is none. Raises `GatewayError`."""
 
+    async def cancel(self, request: CancelOrders, signer: bytes, command_id: str) -> Iterable[OpenOrder]:
+        """Cancel orders; gives them as they were. Raises `GatewayError`."""
+
     async def place(
         self, orders: list[tuple[PlaceOrder, bytes]], stop_on_failure: bool, command_id: str
     ) -> list[Placed]:
@@ -117,17 +122,22 @@ class Gateway:
 
     # ---- whole requests -------------------------------------------------------------------------------------------
 
-    async def frame(self, payload: bytes, asker: Asker) -> bytes:
+    def frame(self, payload: bytes, asker: Asker) -> Coroutine[Any, Any, bytes]:
         """A frame of the action socket: an execute or a query (10.1)."""
-        if payload.find(b'"type"') >= 0 and is_query(payload):
-            return self.query(partial(queries.decode_query, payload), asker)
-        return await self.execute(payload, asker)
+        if b'"type"' in payload and is_query(payload):
+            return _at_once(self.query(partial(queries.decode_query, payload), asker))
+        return self.execute(payload, asker)
 
     async def execute(self, body: bytes, asker: Asker) -> bytes:
         """An execute, from its bytes to the bytes of its answer."""
         request: Execute | None = None
         try:
-            request = await self._decoded(body)
+            if len(body) <= INLINE_BODY_BYTES_MAX or is_cancel(body):
+                request = decode_execute(body, self.desk.domain)
+            else:
+                request = await self._in_thread(partial(decode_execute, body, self.desk.domain))
+            if type(request) is CancelOrders:
+                return await self._cancel_orders(request, asker)
             data = await self._execute(request, asker)
             self.answered[request_type_of(request), 0] += 1
             return encode.executed(request, data)
@@ -172,11 +182,26 @@ class Gateway:
 
     # ---- executes -------------------------------------------------------------------------------------------------
 
-    async def _decoded(self, body: bytes) -> Execute:
-        if len(body) <= INLINE_BODY_BYTES_MAX or is_cancel(body):
-            return decode_execute(body, self.desk.domain)
-        decoded: Execute = await self._in_thread(partial(decode_execute, body, self.desk.domain))
-        return decoded
+    async def _cancel_orders(self, request: CancelOrders, asker: Asker) -> bytes:
+        """What has to be quick: the same steps as of any other execute, without what a cancel does not need."""
+        desk, budgets, sender = self.desk, self._budgets, request.sender
+        check_window(request.nonce, desk.now_ms())
+        if budgets.are_kept:
+            budgets.look(wallet_of(sender), weights.of_cancel(request))
+        if desk.is_known(sender, request.digest):
+            raise GatewayError(Code.DIGEST_ALREADY_EXISTS)
+        if asker.sender.standing is not Standing.PROVEN:
+            await self._turn(asker, only_cancels=True)
+        self._lanes.cancel_begins()
+        try:
+            signer = self._verified(request, asker, weights.of_cancel(request))
+            if budgets.are_kept:
+                budgets.charge(wallet_of(sender), weights.of_cancel(request))
+            cancelled = await desk.cancel(request, signer, self._command_id())
+        finally:
+            self._lanes.cancel_ends()
+        self.answered["execute_cancel_orders", 0] += 1
+        return encode.orders_cancelled(request, cancelled)
 
     async def _execute(self, request: Execute, asker: Asker) -> Any:
         if isinstance(request, PlaceOrders):
@@ -335,6 +360,10 @@ _OF_SIGNATURES: Final = frozenset({
     Code.SIGNATURE_LENGTH, Code.INVALID_SIGNATURE_V, Code.SIGNATURE_ERROR, Code.INVALID_SIGNER_ZERO,
     Code.INVALID_SIGNER,
 })  # fmt: skip
+
+
+async def _at_once(answer: bytes) -> bytes:
+    return answer
 
 
 def _busy() -> BudgetExceeded:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any, Final
 
 from uvicorn.server import ServerState
@@ -27,9 +28,9 @@ class ActionSocket(Conversation):
         self._gateway = gateway
         self._asker = Asker(self.client, self.sender, request.header("user-agent") or "")
 
-    async def answer(self, payload: bytes) -> bytes:
+    def answer(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
         """An execute or a query."""
-        return await self._gateway.frame(payload, self._asker)
+        return self._gateway.frame(payload, self._asker)
 
 
 class ActionEndpoint:

@@ -16,7 +16,7 @@ from zlib import MAX_WBITS
 from uvicorn.server import ServerState
 from websockets.exceptions import InvalidState
 from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
-from websockets.frames import Frame, Opcode
+from websockets.frames import Frame, Opcode, apply_mask  # type: ignore[attr-defined]
 from websockets.http11 import Request as HandshakeRequest
 from websockets.protocol import State
 from websockets.server import ServerProtocol
@@ -35,7 +35,23 @@ _DEFLATE: Final = ServerPerMessageDeflateFactory(
     server_no_context_takeover=True, client_max_window_bits=CLIENT_WINDOW_BITS
 )
 _SUBPROTOCOL: Final = b"sec-websocket-protocol"
+_WHOLE_TEXT: Final = 0x80 | Opcode.TEXT  # the first byte of a text message of one frame that is not compressed
+_MASKED: Final = 0x80
+_TWO_BYTES_OF_LENGTH: Final = 126
 _PONG: Final = 0x80 | Opcode.PONG  # the first byte of such a frame
+
+
+def _payload_of(data: bytes) -> bytes | None:
+    """The payload of what is one masked frame and nothing more; None of anything else."""
+    size, head = len(data), 2
+    if size < 6:
+        return None
+    length = data[1] - _MASKED
+    if length == _TWO_BYTES_OF_LENGTH:
+        length, head = data[2] << 8 | data[3], 4
+    if length < 0 or size != head + 4 + length:
+        return None
+    return bytes(apply_mask(data[head + 4 :], data[head : head + 4]))
 
 
 class UpgradeRequest:
@@ -213,7 +229,13 @@ class WebSocket(asyncio.Protocol):
             self.transport.resume_reading()
 
     def _feed(self, data: bytes) -> None:
-        self._core.receive_data(data)
+        core = self._core
+        if data[0] == _WHOLE_TEXT and core.state is State.OPEN and core.current_size is None and not core.reader.buffer:
+            payload = _payload_of(data)
+            if payload is not None:  # as nearly always: the core, which would say the same, takes four times as long
+                self.message(payload, True)
+                return
+        core.receive_data(data)
         for event in self._core.events_received():
             if isinstance(event, Frame):
                 self._take(event)

@@ -27,6 +27,14 @@ class OrderType(IntEnum):
         return self.name.lower()
 
 
+_TEXTS: Final = tuple(one.text for one in OrderType)
+
+
+def order_type_text(appendix: int) -> str:
+    """The order type of an appendix, as answers spell it, without unpacking the rest."""
+    return _TEXTS[appendix >> 9 & 3]
+
+
 class Trigger(IntEnum):
     """What the trigger service waits for; only NONE belongs on the gateway."""
 

@@ -7,7 +7,7 @@ decision is either a record or a `Refusal`, which `refused` turns into the failu
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, cast
 
 from overround.engine.continuous.commands import (
     AnyContinuousCommand,
@@ -91,7 +91,7 @@ def command_of(request: SingleExecute, signer: bytes) -> AnyContinuousCommand:
     who = Address(signer)
     match request:
         case CancelOrders():
-            return _cancel(request, who)
+            return cancel_command(request, who)
         case PlaceOrder():
             return SubmitOrders(orders=(signed_order(request, who),))
         case CancelProductOrders():
@@ -104,7 +104,7 @@ def command_of(request: SingleExecute, signer: bytes) -> AnyContinuousCommand:
             )
         case CancelAndPlace():
             return CancelAndPlaceCommand(
-                cancel=_cancel(request.cancel, who),
+                cancel=cancel_command(request.cancel, who),
                 order=signed_order(request.place, who),
                 requires_unfilled=request.place_requires_unfilled,
             )
@@ -146,14 +146,16 @@ def signed_order(request: PlaceOrder, signer: Address) -> SignedOrder:
     )
 
 
-def _cancel(request: CancelOrders, signer: Address) -> CancelDigests:
-    named = zip(request.product_ids, request.digests, strict=True)
+def cancel_command(request: CancelOrders, signer: bytes) -> CancelDigests:
+    """The command of a cancellation by digest."""
     return CancelDigests(
-        sender=SubaccountId(request.sender),
-        digest=Digest(request.digest),
+        sender=cast("SubaccountId", request.sender),
+        digest=cast("Digest", request.digest),
         receive_by_ms=recv_time_ms(request.nonce),
-        signer=signer,
-        orders=tuple((ProductId(product_id), Digest(digest)) for product_id, digest in named),
+        signer=cast("Address", signer),
+        orders=tuple(
+            cast("Iterable[tuple[ProductId, Digest]]", zip(request.product_ids, request.digests, strict=True))
+        ),
         required_unfilled_x18=request.required_unfilled_amount,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from overround.protocols.nado.errors import Code, GatewayError
@@ -39,9 +41,12 @@ def read_signature(text: str) -> ReadSignature:
     except SignatureValueError as error:
         code = Code.SIGNATURE_ERROR if _v_of(text) in (27, 28) else Code.INVALID_SIGNATURE_V
         return ReadSignature(None, code, str(error))
-    if _v_of(text) not in (27, 28):
+    if text[-2:] not in _GOOD_V:
         return ReadSignature(None, Code.INVALID_SIGNATURE_V, "signature has v 0 or 1; it must be 27 or 28")
     return ReadSignature(raw)
+
+
+_GOOD_V: Final = frozenset({"1b", "1c", "1B", "1C"})
 
 
 def _v_of(text: str) -> int:

@@ -38,12 +38,12 @@ def parse_int(value: object, bits: int, *, signed: bool = False) -> int:
 
     Raises `NotANumber` and `OutOfRange`. A leading plus, spaces, `1e3`, hex and digits of other scripts are none.
     """
-    wanted = f"int{bits}" if signed else f"uint{bits}"
     if isinstance(value, str):
-        if not _DECIMAL.fullmatch(value):
+        plain = value.isascii() and value.isdigit()
+        if not plain and not _DECIMAL.fullmatch(value):
             raise NotANumber("must be an integer in decimal digits")
         if len(value) > DIGITS_MAX:
-            raise OutOfRange(wanted, None)
+            raise OutOfRange(_wanted(bits, signed), None)
         number = int(value)
     elif isinstance(value, int) and not isinstance(value, bool):
         number = value
@@ -51,8 +51,12 @@ def parse_int(value: object, bits: int, *, signed: bool = False) -> int:
         raise NotANumber("must be an integer, as text")
     low, high = (-1 << (bits - 1), 1 << (bits - 1)) if signed else (0, 1 << bits)
     if not low <= number < high:
-        raise OutOfRange(wanted, number)
+        raise OutOfRange(_wanted(bits, signed), number)
     return number
+
+
+def _wanted(bits: int, signed: bool) -> str:
+    return f"int{bits}" if signed else f"uint{bits}"
 
 
 def parse_bytes(value: object, size: int) -> bytes:

@@ -29,13 +29,18 @@ def of_execute(request: Execute) -> int:
         case PlaceOrders():
             return sum(of_execute(order) for order in request.orders)
         case CancelOrders():
-            return max(1, len(request.digests))
+            return of_cancel(request)
         case CancelProductOrders():
             return EACH_PRODUCT * len(request.product_ids) if request.product_ids else ALL_PRODUCTS
         case CancelAndPlace():
             return of_execute(request.cancel) + of_execute(request.place)
         case LinkSigner():
             return LINK_SIGNER
+
+
+def of_cancel(request: CancelOrders) -> int:
+    """As many as it names, and one if it names none."""
+    return len(request.digests) or 1
 
 
 _QUERIES: Final[dict[type[queries.Query], int]] = {

@@ -189,6 +189,12 @@ class Order(msgspec.Struct):
     id: int | UnsetType = UNSET
 
 
+class CancelledOrders(msgspec.Struct):
+    """The data of a cancellation."""
+
+    cancelled_orders: list[Order]
+
+
 class Symbol(msgspec.Struct):
     """A product for people and for market tables (8.1)."""
 
