@@ -244,3 +244,53 @@ def test_a_mistake_of_ours_ends_one_connection_with_3004(
 
     loop.run(play())
     assert "nobody thought of this" in "".join(capsys.readouterr())
+
+
+def test_a_message_is_the_same_wherever_the_network_cuts_it(loop: asyncio.Runner) -> None:
+    """Whole frames are read without the library's machine, but only between its own messages."""
+
+    async def play() -> None:
+        ear = Ear()
+        whole, long = frame(b"hello"), frame(b"x" * 200)
+        for sent in (whole, long):
+            for cut in range(1, len(sent)):
+                ear.data_received(sent[:cut])
+                ear.data_received(sent[cut:])
+                ear.data_received(whole)
+        assert ear.heard == [b"hello"] * 2 * (len(whole) - 1) + [b"x" * 200, b"hello"] * (len(long) - 1)
+        ear.heard.clear()
+        ear.data_received(frame(b"one ", fin=False))
+        ear.data_received(frame(b"two", CONTINUATION))
+        ear.data_received(frame(b""))
+        ear.data_received(whole + whole + frame(b"?", PING))
+        assert ear.heard == [b"one two", b"", b"hello", b"hello"]
+        assert ear.transport.frames() == [(PONG, b"?")]
+
+    loop.run(play())
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [frame(b"text", masked=False), frame(b"text", rsv=4), frame(b"one", fin=False) + frame(b"two")],
+    ids=["unmasked", "compressed without agreement", "a message within a message"],
+)
+def test_what_is_no_frame_of_a_client_is_still_the_end(loop: asyncio.Runner, sent: bytes) -> None:
+    async def play() -> None:
+        ear = Ear()
+        ear.data_received(sent)
+        assert ear.heard == []
+        ((opcode, payload),) = ear.transport.frames()
+        assert (opcode, payload[:2]) == (CLOSE, b"\x03\xea")
+
+    loop.run(play())
+
+
+def test_a_message_within_a_message_is_refused_also_when_it_comes_by_itself(loop: asyncio.Runner) -> None:
+    async def play() -> None:
+        ear = Ear()
+        ear.data_received(frame(b"one", fin=False))
+        ear.data_received(frame(b"two"))
+        assert ear.heard == []
+        assert ear.transport.frames()[0][0] == CLOSE
+
+    loop.run(play())

@@ -205,6 +205,7 @@ def build_app(
         is_sandbox=is_sandbox,
     )
     venue.followers.append(nado.follow)
+    metrics.watch_nado(nado)
     routes: list[Route] = [
         *nado.routes(),
         *sx_routes(SxRoutes(venue, profile, config.sx, tokens, rates)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -22,7 +23,10 @@ from overround.runtime.venue import Venue
 from overround.server.durations import Durations
 from overround.server.lanes import Lanes
 from overround.server.limits import Limits
+from overround.server.nado_gateway import NadoGateway
 from overround.server.realtime import RealtimeEndpoint
+
+UNREADABLE: Final = "(unreadable)"
 
 
 class Metrics(Collector):
@@ -38,6 +42,7 @@ class Metrics(Collector):
         self._grace_ms = self._graces = 0
         self._realtime: RealtimeEndpoint | None = None
         self._limits: Limits | None = None
+        self._nado: NadoGateway | None = None
         self._gauges: dict[str, tuple[str, Callable[[], float]]] = {
             "overround_journal_seq": ("Seq of the last durable record", lambda: venue.views.seq),
             "overround_history_seq": ("Seq of the last record that the history shows", lambda: venue.history.seq),
@@ -96,6 +101,10 @@ class Metrics(Collector):
             lambda: lanes.waiting,
         )
 
+    def watch_nado(self, nado: NadoGateway) -> None:
+        """Show what the gateway counts as well."""
+        self._nado = nado
+
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""
         return generate_latest(self.registry)
@@ -133,6 +142,8 @@ class Metrics(Collector):
             yield GaugeMetricFamily(name, text, value=read())
         if self._realtime is not None:
             yield from _realtime_metrics(self._realtime)
+        if self._nado is not None:
+            yield from _nado_metrics(self._nado)
 
 
 def _realtime_metrics(realtime: RealtimeEndpoint) -> Iterator[Metric]:
@@ -160,6 +171,28 @@ def _realtime_metrics(realtime: RealtimeEndpoint) -> Iterator[Metric]:
     )
     waited.add_metric([], counts.publish_to_write.buckets(), counts.publish_to_write.total_s)
     yield waited
+
+
+def _nado_metrics(nado: NadoGateway) -> Iterator[Metric]:
+    answers = CounterMetricFamily(
+        "overround_nado_answers", "Answers of the Nado gateway; code 0 is success", labels=["request", "code"]
+    )
+    for (request, code), count in nado.gateway.answered.items():
+        answers.add_metric([request or UNREADABLE, str(code)], count)
+    yield answers
+    streams = nado.streams
+    for name, text, value in (
+        ("overround_nado_action_sockets", "Open action sockets", len(nado.actions.sockets)),
+        ("overround_nado_subscription_sockets", "Open subscription sockets", len(nado.subscribers.sockets)),
+        ("overround_nado_subscriptions", "Streams of all subscription sockets", len(streams)),
+    ):
+        yield GaugeMetricFamily(name, text, value=value)
+    for name, text, value in (
+        ("overround_nado_events", "Events that somebody followed", streams.events),
+        ("overround_nado_deliveries", "Events times their followers", streams.deliveries),
+        ("overround_nado_cut_off", "Followers who did not read", streams.cut_off),
+    ):
+        yield CounterMetricFamily(name, text, value=value)
 
 
 def _by_type(name: str, text: str, label: str, counts: dict[type, int]) -> Metric:
