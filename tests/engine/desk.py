@@ -154,11 +154,17 @@ class Desk:
     def tick(self) -> Answer:
         """Fire what is due, if anything is."""
         events: list[AnyEvent] = []
-        while (due_ms := self.engine.next_deadline_ms()) is not None and due_ms <= self.now_ms:
+        while self._is_due():
             outcome = self._execute(Tick())
             assert not isinstance(outcome, Rejection)
             events += outcome
         return answer_of(events)
+
+    def _is_due(self) -> bool:
+        due_ms = self.engine.next_deadline_ms()
+        is_due = due_ms is not None and due_ms <= self.now_ms
+        assert self.engine.is_due(self.now_ms) is is_due  # what the sequencer asks says the same
+        return is_due
 
     def _execute(self, command: VenueCommand) -> VenueOutcome:
         self.outcome = self.engine.execute(command, self.now_ms)

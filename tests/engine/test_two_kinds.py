@@ -69,7 +69,9 @@ class Venue:
     def attempt(self, command: AnyCommand) -> Outcome:
         """Decide; what is due fires first."""
         due_ms = self.engine.next_deadline_ms()
-        if due_ms is not None and due_ms <= self.now_ms and not isinstance(command, Tick):
+        is_due = due_ms is not None and due_ms <= self.now_ms
+        assert self.engine.is_due(self.now_ms) is is_due
+        if is_due and not isinstance(command, Tick):
             self.do(Tick())
         outcome = self.engine.execute(command, self.now_ms)
         if not isinstance(outcome, list):

@@ -37,7 +37,7 @@ from overround.engine.commands import (
     VenueCommand,
 )
 from overround.engine.continuous import engine as continuous
-from overround.engine.continuous.commands import AnyContinuousCommand
+from overround.engine.continuous.commands import AnyContinuousCommand, CancelDigests, CancelProducts
 from overround.engine.continuous.rejections import Refusal
 from overround.engine.events import AnyEvent, ClockAdjusted, VenueConfigured
 from overround.engine.exposure import restore_rule
@@ -97,11 +97,17 @@ _RULES: Final[dict[type, Callable[[State, Any, int], Outcome]]] = {
 }
 
 
+# What takes orders off and does nothing else: the next deadline may be later afterwards, never earlier.
+_ENDING: Final = frozenset({CancelOrders, CancelFixture, CancelAll, CancelDigests, CancelProducts})
+_QUIET_MS_MAX: Final = 3_600_000
+
+
 class Engine:
     """A deterministic state machine: the same commands at the same times give the same state."""
 
     def __init__(self, state: State | None = None) -> None:
         self.state = State() if state is None else state
+        self._quiet_until_ms = 0  # nothing is due before; looked up anew after whatever may have brought it forward
 
     @overload
     def execute(self, command: AnyContinuousCommand, now_ms: int) -> list[AnyEvent] | Refusal: ...
@@ -116,7 +122,10 @@ class Engine:
         by a `Tick` (`spec/decisions.md` D9); the sequencer sees to it.
         """
         state = self.state
-        outcome = _RULES[type(command)](state, command, now_ms)
+        kind = type(command)
+        if kind not in _ENDING:
+            self._quiet_until_ms = 0
+        outcome = _RULES[kind](state, command, now_ms)
         if state.touched.moved and isinstance(outcome, list):
             outcome += restore_rule(state, now_ms)
         return outcome
@@ -124,6 +133,14 @@ class Engine:
     def next_deadline_ms(self) -> int | None:
         """When the next `Tick` is due; None while nothing is."""
         return ticking.next_deadline_ms(self.state)
+
+    def is_due(self, now_ms: int) -> bool:
+        """Whether a `Tick` is due."""
+        if now_ms < self._quiet_until_ms:
+            return False
+        deadline_ms = ticking.next_deadline_ms(self.state)
+        self._quiet_until_ms = now_ms + _QUIET_MS_MAX if deadline_ms is None else deadline_ms
+        return now_ms >= self._quiet_until_ms
 
     @property
     def heartbeats_armed(self) -> int:

@@ -44,6 +44,8 @@ class ReplayMemory:
     def forget_before(self, timestamp_s: int) -> list[tuple[int, bytes]]:
         """Forget what was signed before this second; returns what was forgotten."""
         forgotten: list[tuple[int, bytes]] = []
+        if not self._heap or self._heap[0] >= timestamp_s:
+            return forgotten  # as nearly always
         while self._heap and self._heap[0] < timestamp_s:
             second = heappop(self._heap)
             forgotten += [(second, key) for key in self._buckets.pop(second)]

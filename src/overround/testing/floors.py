@@ -294,7 +294,9 @@ class EngineFloor(_LocalFloor):
 
     def _fire(self) -> None:
         due_ms = self._engine.next_deadline_ms()
-        if due_ms is not None and due_ms <= self._now_ms:
+        is_due = due_ms is not None and due_ms <= self._now_ms
+        assert self._engine.is_due(self._now_ms) is is_due  # the short way says the same
+        if is_due:
             self.submit(Tick())
 
 

@@ -12,7 +12,7 @@ from overround.engine.fill import MatchedFill
 from overround.engine.order import OrderState
 from overround.engine.types import Outcome
 from overround.views.best_odds import SideKey
-from overround.views.depth import Level, Top
+from overround.views.depth import Depth, DepthSide, Level, Top
 from overround.views.resting import RestingOrder
 
 
@@ -63,18 +63,45 @@ class BookChange(NamedTuple):
     top: Top
 
 
+class BookMove(NamedTuple):
+    """A book that is not as it was before a record."""
+
+    book: Depth
+    bids_before: dict[int, int]  # sizes by price, of the levels that the record touched
+    asks_before: dict[int, int]
+    timestamp_ns: int
+    last_timestamp_ns: int
+
+    def change(self) -> BookChange:
+        """What it says to followers. To be asked before the next record is applied."""
+        book = self.book
+        bids = sorted(_moved(book.bids, self.bids_before), reverse=True)
+        asks = sorted(_moved(book.asks, self.asks_before))
+        before = Top(book.bids.best_with(self.bids_before), book.asks.best_with(self.asks_before))
+        return BookChange(book.product_id, bids, asks, self.timestamp_ns, self.last_timestamp_ns, before, book.top)
+
+
+def _moved(side: DepthSide, before: dict[int, int]) -> list[Level]:
+    return [(price, side.size_at(price)) for price, size in before.items() if side.size_at(price) != size]
+
+
 class ContinuousChanges:
     """What one record did to continuous markets."""
 
-    __slots__ = ("books", "cancelled", "entered", "terms", "touched")
+    __slots__ = ("cancelled", "entered", "moves", "terms", "touched")
 
     def __init__(self) -> None:
         self.terms: dict[Digest, SignedOrder] = {}  # of every order that the record's events name
-        self.books: list[BookChange] = []  # one for each book that is not as it was
+        self.moves: list[BookMove] = []  # one for each book that is not as it was
         self.cancelled: list[RestingOrder] = []  # by a signature, as they were then, in the order of the request
-        # While the record is applied: who entered, and every book with its top and its levels as they were.
+        # While the record is applied: who entered, and the touched levels of every book as they were, bids and asks.
         self.entered: dict[Digest, tuple[int, int]] = {}  # number, placed at
-        self.touched: dict[ProductId, tuple[Top, dict[tuple[bool, int], int]]] = {}
+        self.touched: dict[ProductId, tuple[dict[int, int], dict[int, int]]] = {}
+
+    @property
+    def books(self) -> list[BookChange]:
+        """The books that are not as they were; made when somebody asks, who must ask before the next record."""
+        return [move.change() for move in self.moves]
 
 
 class Changes:

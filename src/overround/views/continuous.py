@@ -38,10 +38,9 @@ from overround.engine.continuous.types import (
     wallet_of,
 )
 from overround.engine.record import Record
-from overround.engine.replays import ReplayMemory
 from overround.engine.types import Address
-from overround.views.changes import BookChange, ContinuousChanges
-from overround.views.depth import NS_PER_MS, Depth, Level, Top, clock_after
+from overround.views.changes import BookMove, ContinuousChanges
+from overround.views.depth import NS_PER_MS, Depth, clock_after
 from overround.views.resting import Balance, RestingOrder
 
 CANCELS_KEPT: Final = 4_096  # answers to cancels that nobody has asked for yet; a commit has at most 1,000 commands
@@ -69,7 +68,7 @@ class Continuous:
         self.funded: set[SubaccountId] = set()  # subaccounts that ever had something
         self.linked: dict[SubaccountId, Address] = {}  # who signs beside the wallet
         self.tx_nonces: dict[Address, int] = {}  # next ones, by wallet
-        self._used = ReplayMemory()  # signed requests that were obeyed, by the second until which they are good
+        self._used: dict[bytes, int] = {}  # signed requests that were obeyed: until when they are good, ms
         self._by_sender: dict[SubaccountId, dict[ProductId, _Rows]] = {}
         self._senders: dict[Address, dict[SubaccountId, None]] = {}  # subaccounts with open orders, by wallet
         self._cancelled: dict[int, list[RestingOrder]] = {}  # by seq of the record, until they are taken
@@ -108,9 +107,9 @@ class Continuous:
         """What a subaccount has of a product; zeros where it never had anything."""
         return self.balances.get(sender, {}).get(product_id, NO_BALANCE)
 
-    def is_used(self, sender: bytes, digest: bytes) -> bool:
+    def is_used(self, digest: bytes) -> bool:
         """Whether this signed request was obeyed already: a cheap look before its signature is recovered (C5)."""
-        return sender + digest in self._used or digest in self.orders
+        return digest in self._used or digest in self.orders
 
     def take_cancelled(self, record: Record) -> list[RestingOrder]:
         """The orders that a signed cancel took off, as they were then, in the order of its list. Once.
@@ -142,42 +141,33 @@ class Continuous:
                     self._set_balance(sender, product_id, Balance(holding.amount_x18, holding.v_quote_x18))
         self.tx_nonces = {one: wallet.next_tx_nonce for one, wallet in state.wallets.items() if wallet.next_tx_nonce}
         for order in state.orders.values():
-            self._rest(RestingOrder(order.terms, order.number, order.placed_at_ms, order.unfilled_x18))
+            terms = order.terms
+            self.books[terms.product_id].side(is_bid=terms.is_buy).count(terms.price_x18, order.unfilled_x18)
+            self._index(RestingOrder(terms, order.number, order.placed_at_ms, order.unfilled_x18))
         for second, key in state.replays.items():
-            self._used.remember(key, second)
+            self._used[key] = second * _MS
 
     def on_cancel(self, record: Record) -> None:
         """A signed cancel was obeyed, whatever it found."""
-        assert isinstance(record.command, SignedCancel)
-        self._use_cancel(record.command, record.time_ms)
+        command: SignedCancel = record.command  # type: ignore[assignment]
+        self._use(command.digest, command.receive_by_ms, record.time_ms)
 
     def finish(self, record: Record) -> ContinuousChanges | None:
         """After the last event of a record: what it did, if it did anything here."""
         changes, self._changes = self._changes, None
         if changes is None:
             return None
-        for product_id, (top, levels) in changes.touched.items():
-            self._finish_book(self.books[product_id], top, levels, record.time_ms, changes)
+        for product_id, (bids, asks) in changes.touched.items():
+            book = self.books[product_id]
+            if book.bids.differs_from(bids) or book.asks.differs_from(asks):
+                last_ns = book.changed_ns
+                book.changed_ns = max(record.time_ms * NS_PER_MS, last_ns + 1)
+                changes.moves.append(BookMove(book, bids, asks, book.changed_ns, last_ns))
         if changes.cancelled and isinstance(record.command, SignedCancel):
             if len(self._cancelled) >= CANCELS_KEPT:
                 del self._cancelled[next(iter(self._cancelled))]
             self._cancelled[record.seq] = changes.cancelled
         return changes
-
-    def _finish_book(
-        self, book: Depth, top: Top, levels: dict[tuple[bool, int], int], time_ms: int, changes: ContinuousChanges
-    ) -> None:
-        sides: dict[bool, list[Level]] = {True: [], False: []}
-        for (is_bid, price), before in levels.items():
-            after = book.side(is_bid=is_bid).size_at(price)
-            if after != before:
-                sides[is_bid].append((price, after))
-        if not sides[True] and not sides[False]:
-            return
-        last_ns = book.changed_ns
-        book.changed_ns = max(time_ms * NS_PER_MS, last_ns + 1)
-        bids, asks = sorted(sides[True], reverse=True), sorted(sides[False])
-        changes.books.append(BookChange(book.product_id, bids, asks, book.changed_ns, last_ns, top, book.top))
 
     def _begun(self) -> ContinuousChanges:
         """What the record under way has done so far."""
@@ -243,15 +233,16 @@ class Continuous:
         terms = submitted(record, event.index)
         self._begun().entered[event.digest] = (event.number, event.placed_at_ms)
         self._begun().terms[event.digest] = terms
-        self._use(terms.sender, terms.digest, terms.receive_by_ms, record.time_ms)
+        self._use(terms.digest, terms.receive_by_ms, record.time_ms)
         if isinstance(record.command, CancelAndPlace):
-            self._use_cancel(record.command.cancel, record.time_ms)
+            cancel = record.command.cancel
+            self._use(cancel.digest, cancel.receive_by_ms, record.time_ms)
 
     def _on_turned_away(self, record: Record, event: OrderTurnedAway) -> None:
         if event.burnt:
             terms = submitted(record, event.index)
             self._begun().terms[event.digest] = terms
-            self._use(terms.sender, terms.digest, terms.receive_by_ms, record.time_ms)
+            self._use(terms.digest, terms.receive_by_ms, record.time_ms)
 
     def _on_traded(self, record: Record, event: Traded) -> None:
         del record
@@ -271,8 +262,8 @@ class Continuous:
         changes = self._begun()
         number, placed_at_ms = changes.entered[event.digest]
         row = RestingOrder(changes.terms[event.digest], number, placed_at_ms, event.unfilled_x18)
-        self._touch(row.terms)
-        self._rest(row)
+        self._count(row.terms, row.unfilled_x18)
+        self._index(row)
 
     def _on_ended(self, record: Record, event: OrderEnded) -> None:
         del record
@@ -286,9 +277,8 @@ class Continuous:
         if event.cause is EndCause.CANCELLED:
             changes.cancelled.append(row)
 
-    def _rest(self, row: RestingOrder) -> None:
+    def _index(self, row: RestingOrder) -> None:
         terms = row.terms
-        self.books[terms.product_id].side(is_bid=terms.is_buy).count(terms.price_x18, row.unfilled_x18)
         self._senders.setdefault(wallet_of(terms.sender), {})[terms.sender] = None
         self._put(row)
 
@@ -301,8 +291,9 @@ class Continuous:
         terms = row.terms
         del self.orders[terms.digest]
         products = self._by_sender[terms.sender]
-        del products[terms.product_id][terms.digest]
-        if products[terms.product_id]:
+        rows = products[terms.product_id]
+        del rows[terms.digest]
+        if rows:
             return
         del products[terms.product_id]
         if not products:
@@ -312,27 +303,27 @@ class Continuous:
             if not self._senders[wallet]:
                 del self._senders[wallet]
 
-    def _touch(self, terms: SignedOrder) -> None:
-        """An order's level is about to change."""
-        book = self.books[terms.product_id]
-        touched = self._begun().touched
-        if terms.product_id not in touched:
-            touched[terms.product_id] = (book.top, {})
-        size = book.side(is_bid=terms.is_buy).size_at(terms.price_x18)
-        touched[terms.product_id][1].setdefault((terms.is_buy, terms.price_x18), size)
-
     def _count(self, terms: SignedOrder, size_x18: int) -> None:
-        self._touch(terms)
-        self.books[terms.product_id].side(is_bid=terms.is_buy).count(terms.price_x18, size_x18)
+        """This much more at the order's level, or less where it is negative; what was there before is kept."""
+        touched = self._begun().touched
+        levels = touched.get(terms.product_id)
+        if levels is None:
+            levels = touched[terms.product_id] = ({}, {})
+        book, price_x18 = self.books[terms.product_id], terms.price_x18
+        side, before = (book.bids, levels[0]) if terms.is_buy else (book.asks, levels[1])
+        size_before = side.count(price_x18, size_x18)
+        if price_x18 not in before:
+            before[price_x18] = size_before
 
     # ---- replay protection ----------------------------------------------------------------------------------------
 
-    def _use_cancel(self, cancel: SignedCancel, now_ms: int) -> None:
-        self._use(cancel.sender, cancel.digest, cancel.receive_by_ms, now_ms)
-
-    def _use(self, sender: SubaccountId, digest: Digest, receive_by_ms: int, now_ms: int) -> None:
-        self._used.forget_before(now_ms // _MS)
-        self._used.remember(sender + digest, -(-receive_by_ms // _MS))
+    def _use(self, digest: Digest, receive_by_ms: int, now_ms: int) -> None:
+        """Remember a request, and forget the oldest while time refuses them: no sooner than the engine does, and a
+        window later at most."""
+        used, refused_ms = self._used, now_ms - _MS
+        used[digest] = receive_by_ms
+        while next(iter(used.values())) < refused_ms:
+            del used[next(iter(used))]
 
 
 def submitted(record: Record, index: int) -> SignedOrder:

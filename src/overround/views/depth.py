@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from overround.engine.continuous.types import ProductId
@@ -28,8 +29,8 @@ class DepthSide:
         self._keys: list[int] = []  # prices, turned so that the best is the largest
         self._sizes: dict[int, int] = {}  # by price
 
-    def count(self, price_x18: int, size_x18: int) -> None:
-        """This much more at this price, or less where it is negative."""
+    def count(self, price_x18: int, size_x18: int) -> int:
+        """This much more at this price, or less where it is negative; returns what stood there before."""
         before = self._sizes.get(price_x18, 0)
         after = before + size_x18
         if after:
@@ -39,6 +40,15 @@ class DepthSide:
         elif before:
             del self._sizes[price_x18]
             del self._keys[bisect_left(self._keys, self._sign * price_x18)]
+        return before
+
+    def differs_from(self, levels: Mapping[int, int]) -> bool:
+        """Whether any of these prices has another size."""
+        sizes = self._sizes
+        for price, size in levels.items():  # noqa: SIM110  a generator for one price costs twice as much
+            if sizes.get(price, 0) != size:
+                return True
+        return False
 
     def size_at(self, price_x18: int) -> int:
         """What stands at a price; 0 where nothing does."""
@@ -51,6 +61,16 @@ class DepthSide:
             return None
         price = self._sign * self._keys[-1]
         return price, self._sizes[price]
+
+    def best_with(self, levels: Mapping[int, int]) -> Level | None:
+        """What the best would be if these prices had these sizes."""
+        best = max((self._sign * price for price, size in levels.items() if size), default=None)
+        for key in reversed(self._keys):
+            if best is not None and key < best:
+                break
+            if self._sign * key not in levels:
+                return self._sign * key, self._sizes[self._sign * key]
+        return None if best is None else (self._sign * best, levels[self._sign * best])
 
     def levels(self, depth: int | None = None) -> list[Level]:
         """The best levels, best first; all where no depth is given."""

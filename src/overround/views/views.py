@@ -120,7 +120,7 @@ class Views:
 
     def apply(self, record: Record) -> Changes:
         """Fold one durable record in; returns what it did to orders and prices."""
-        self._changes = Changes()
+        changes = self._changes = Changes()
         self.seq, self.time_ms = record.seq, record.time_ms
         obeyed = self._obeyed.get(type(record.command))
         if obeyed is not None:
@@ -129,10 +129,10 @@ class Views:
             handler = self._apply.get(type(event))
             if handler is not None:
                 handler(record, event)
-        for side, (best_before, updated_at_ms) in self._changes.sides_before().items():
+        for side, (best_before, updated_at_ms) in changes.sides_before().items():
             self.best_odds.keep_date(side, best_before, updated_at_ms)
-        self._changes.continuous = self.continuous.finish(record)
-        return self._changes
+        changes.continuous = self.continuous.finish(record)
+        return changes
 
     def best_odds_changes(self, changes: Changes) -> list[BestOddsChange]:
         """The sides whose best price is another than before the record that was applied last."""

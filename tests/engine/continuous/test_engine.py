@@ -7,7 +7,7 @@ from typing import get_args
 
 import msgspec
 import pytest
-from tests.engine.continuous.desk import ALICE, BOB, PERP, START_MS, Desk
+from tests.engine.continuous.desk import ALICE, BOB, PERP, START_MS, Desk, digest_of
 from tests.engine.continuous.traffic import Traffic
 
 from overround.engine import base
@@ -86,11 +86,13 @@ def test_the_weight_tells_states_apart() -> None:
     assert engine.digest(desk.state) == before
 
 
-def test_two_requests_that_exchange_their_digests_do_not_weigh_the_same() -> None:
+def test_two_requests_that_exchange_their_times_do_not_weigh_the_same() -> None:
     one, two = Desk(), Desk()
-    for desk, names in ((one, (ALICE, BOB)), (two, (BOB, ALICE))):
-        for name in names:
-            desk.do(desk.cancel(name))
+    digests = digest_of("one"), digest_of("two")
+    for desk, (first, second) in ((one, digests), (two, digests[::-1])):
+        desk.do(desk.cancel(ALICE, digest=first))
+        desk.now_ms += 1_000
+        desk.do(desk.cancel(ALICE, digest=second))
     assert len(one.state.replays) == len(two.state.replays) == 2
     assert engine.digest(one.state) != engine.digest(two.state)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.engine.continuous.desk import ALICE, BOB, CAROL, OTHER_OF_ALICE, PERP, POOR, SPOT, Desk, digest_of
+from tests.engine.continuous.desk import ALICE, BOB, CAROL, OTHER_OF_ALICE, PERP, POOR, SPOT, Desk
 
 from overround.engine.continuous.commands import SubmitOrders
 from overround.engine.continuous.events import (
@@ -329,11 +329,3 @@ def test_fees_are_rounded_against_the_payer_and_collected(desk: Desk) -> None:
     assert (paid, got) == (-(-exact // X18), exact // X18)
     assert desk.state.markets[PERP].fees_x18 == paid - got
     assert desk.balance(ALICE) == (1, -101)  # the fee is no part of what the position cost
-
-
-def test_an_order_of_somebody_else_with_the_same_digest_is_another_request(desk: Desk) -> None:
-    """Replay protection keys on sender and digest, as everywhere in the house."""
-    digest = digest_of("shared")
-    desk.do(desk.cancel(ALICE, digest=digest))
-    desk.do(desk.cancel(BOB, digest=digest))
-    assert desk.refusal(desk.cancel(ALICE, digest=digest)) is R.DIGEST_USED

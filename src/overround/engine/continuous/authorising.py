@@ -18,9 +18,9 @@ def refusal_of_time(state: ContinuousState, receive_by_ms: int, now_ms: int) -> 
     return None
 
 
-def refusal_of_digest(state: ContinuousState, sender: SubaccountId, digest: Digest) -> ContinuousRejection | None:
+def refusal_of_digest(state: ContinuousState, digest: Digest) -> ContinuousRejection | None:
     """Only once. An order that still rests may be older than the memory of requests."""
-    if state.is_used(sender, digest) or digest in state.orders:
+    if digest in state.replays or digest in state.orders:
         return ContinuousRejection.DIGEST_USED
     return None
 
@@ -41,6 +41,6 @@ def refusal(
     """All three, in the order in which they are checked."""
     return (
         refusal_of_time(state, receive_by_ms, now_ms)
-        or refusal_of_digest(state, sender, digest)
+        or refusal_of_digest(state, digest)
         or refusal_of_signer(state, sender, signer)
     )

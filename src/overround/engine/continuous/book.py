@@ -25,8 +25,11 @@ class BookSide:
         self._levels: dict[int, dict[int, ContinuousOrder]] = {}  # by key; orders by number
         self.size = 0  # orders
 
-    def add(self, order: ContinuousOrder) -> None:
-        """Rest an order behind the others of its price. Numbers grow, so the newest is the last."""
+    def add(self, order: ContinuousOrder) -> bool:
+        """Rest an order behind the others of its price; returns whether it is better than all that were there.
+
+        Numbers grow, so the newest is the last.
+        """
         key = self._sign * order.terms.price_x18
         level = self._levels.get(key)
         if level is None:
@@ -35,17 +38,25 @@ class BookSide:
         else:
             level[order.number] = order
         self.size += 1
+        return level is None and self._keys[-1] == key
 
-    def remove(self, order: ContinuousOrder) -> None:
-        """Take an order off; it must be on this side."""
+    def remove(self, order: ContinuousOrder) -> bool:
+        """Take an order off, which must be on this side; returns whether it was the last of the best price."""
         key = self._sign * order.terms.price_x18
         level = self._levels[key]
         found = level.pop(order.number, None)
         assert found is order, "the book and the registry disagree"
-        if not level:
-            del self._levels[key]
-            del self._keys[bisect_left(self._keys, key)]
         self.size -= 1
+        if level:
+            return False
+        del self._levels[key]
+        keys = self._keys
+        was_best = keys[-1] == key
+        if was_best:
+            keys.pop()
+        else:
+            del keys[bisect_left(keys, key)]
+        return was_best
 
     @property
     def best_x18(self) -> int | None:
@@ -89,13 +100,13 @@ class Book:
         """Where an order of this direction rests."""
         return self.bids if is_buy else self.asks
 
-    def add(self, order: ContinuousOrder) -> None:
-        """Rest an order on its side."""
-        (self.bids if order.terms.is_buy else self.asks).add(order)
+    def add(self, order: ContinuousOrder) -> bool:
+        """Rest an order on its side; returns whether the best price there is another now."""
+        return (self.bids if order.terms.is_buy else self.asks).add(order)
 
-    def remove(self, order: ContinuousOrder) -> None:
-        """Take an order off its side."""
-        (self.bids if order.terms.is_buy else self.asks).remove(order)
+    def remove(self, order: ContinuousOrder) -> bool:
+        """Take an order off its side; returns whether the best price there is another now."""
+        return (self.bids if order.terms.is_buy else self.asks).remove(order)
 
     def crosses(self, limit_x18: int, *, is_buy: bool) -> bool:
         """Whether an incoming order of this limit meets anything at all."""

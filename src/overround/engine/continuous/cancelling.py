@@ -24,7 +24,7 @@ def cancel_digests(state: ContinuousState, command: CancelDigests, now_ms: int) 
     found, failed = _find(state, command)
     if failed and not (found and state.rules.partial_cancels):
         return Refusal(failed[0].rejection, failed[0].digest)
-    state.use(command.sender, command.digest, command.receive_by_ms, now_ms)
+    state.use(command.digest, command.receive_by_ms, now_ms)
     return [*failed, *_end_all(state, found, EndCause.CANCELLED), *margin.settle(state)]
 
 
@@ -34,7 +34,7 @@ def cancel_products(state: ContinuousState, command: CancelProducts, now_ms: int
         return Refusal(ContinuousRejection.PRODUCT_UNKNOWN)
     if rejection := _refusal_of_request(state, command, now_ms):
         return Refusal(rejection)
-    state.use(command.sender, command.digest, command.receive_by_ms, now_ms)
+    state.use(command.digest, command.receive_by_ms, now_ms)
     subaccount = state.subaccounts.get(command.sender)
     holdings = subaccount.holdings if subaccount else {}
     wanted: Iterable[ProductId] = set(command.product_ids) or holdings.keys()
@@ -59,7 +59,7 @@ def cancel_and_place(state: ContinuousState, command: CancelAndPlace, now_ms: in
     if isinstance(met, ContinuousRejection):
         refused = placing.turn_away(state, terms, met, now_ms)
         return [refused] if refused.burnt else Refusal(met, terms.digest)
-    state.use(cancel.sender, cancel.digest, cancel.receive_by_ms, now_ms)
+    state.use(cancel.digest, cancel.receive_by_ms, now_ms)
     ended = _end_all(state, found, EndCause.CANCELLED)
     return [*failed, *ended, *placing.place(state, terms, met, now_ms)]
 
@@ -80,8 +80,8 @@ def _refusal_of_both(state: ContinuousState, command: CancelAndPlace, now_ms: in
         placing.refusal_of_product(state, terms)
         or authorising.refusal_of_time(state, cancel.receive_by_ms, now_ms)
         or authorising.refusal_of_time(state, terms.receive_by_ms, now_ms)
-        or authorising.refusal_of_digest(state, cancel.sender, cancel.digest)
-        or authorising.refusal_of_digest(state, terms.sender, terms.digest)
+        or authorising.refusal_of_digest(state, cancel.digest)
+        or authorising.refusal_of_digest(state, terms.digest)
     )
     if rejection:
         return rejection
@@ -94,13 +94,14 @@ def _find(state: ContinuousState, command: CancelDigests) -> tuple[list[Continuo
     """The orders that a cancel names, in its order, and what is wrong with the others (spec/nado.md 7.1)."""
     found: dict[Digest, ContinuousOrder] = {}
     failed: list[CancelFailed] = []
+    required = command.required_unfilled_x18
     for product_id, digest in command.orders:
         order = state.orders.get(digest)
         if order is None or order.terms.product_id != product_id or digest in found:
             failed.append(CancelFailed(digest, ContinuousRejection.ORDER_NOT_FOUND))
         elif order.terms.sender != command.sender:
             failed.append(CancelFailed(digest, ContinuousRejection.ORDER_OF_OTHER_SUBACCOUNT))
-        elif command.required_unfilled_x18 not in (None, order.unfilled_x18, -order.unfilled_x18):
+        elif required is not None and abs(required) != order.unfilled_x18:
             failed.append(CancelFailed(digest, ContinuousRejection.UNFILLED_DIFFERS))
         else:
             found[digest] = order

@@ -237,7 +237,7 @@ def turn_away(
     """Refuse the order; an immediate one that was tried is never tried again (N9)."""
     burnt = rejection in BURNS
     if burnt:
-        state.use(terms.sender, terms.digest, terms.receive_by_ms, now_ms)
+        state.use(terms.digest, terms.receive_by_ms, now_ms)
     return OrderTurnedAway(index, terms.digest, rejection, burnt)
 
 
@@ -246,7 +246,7 @@ def place(
 ) -> list[AnyContinuousEvent]:
     """Take an order that was examined: trade with whom it meets, rest or drop what is left."""
     market = state.markets[terms.product_id]
-    state.use(terms.sender, terms.digest, terms.receive_by_ms, now_ms)
+    state.use(terms.digest, terms.receive_by_ms, now_ms)
     order = ContinuousOrder(terms, state.next_order_number(), now_ms, abs(terms.amount_x18))
     events: list[AnyContinuousEvent] = [OrderEntered(index, terms.digest, order.number, now_ms)]
     suspects = []

@@ -71,7 +71,7 @@ class RestingSection(Section, frozen=True):
 
 
 class UsedDigestSection(Section, frozen=True):
-    """Requests obeyed: (second until which they are good, sender and digest)."""
+    """Requests obeyed: (second until which they are good, digest)."""
 
     requests: list[tuple[int, bytes]]
 

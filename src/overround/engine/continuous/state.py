@@ -185,7 +185,9 @@ class ContinuousState:
         terms = order.terms
         subaccount = self.subaccount(terms.sender)
         holding = subaccount.holding(terms.product_id)
-        self.markets[terms.product_id].book.add(order)
+        market = self.markets[terms.product_id]
+        if market.book.add(order):
+            self._best_moved(market)
         self.orders[terms.digest] = order
         holding.orders[order.number] = order
         subaccount.order_count += 1
@@ -193,8 +195,7 @@ class ContinuousState:
         self.expiry.add(order)
         self.weights.orders += order_weight(order)
         self._count(holding, order, order.unfilled_x18)
-        self._note_holder(subaccount, terms.product_id, holding)
-        self.touched.add(terms.product_id)
+        market.holders.add(terms.sender)
 
     def reduce(self, order: ContinuousOrder, size_x18: int) -> None:
         """This much less of a resting order is left; with nothing left it is gone."""
@@ -215,7 +216,9 @@ class ContinuousState:
         terms = order.terms
         subaccount = self.subaccounts[terms.sender]
         holding = subaccount.holdings[terms.product_id]
-        self.markets[terms.product_id].book.remove(order)
+        market = self.markets[terms.product_id]
+        if market.book.remove(order):
+            self._best_moved(market)
         del self.orders[terms.digest]
         del holding.orders[order.number]
         subaccount.order_count -= 1
@@ -223,8 +226,13 @@ class ContinuousState:
         self.expiry.remove(order)
         self.weights.orders -= order_weight(order)
         self._count(holding, order, -order.unfilled_x18)
-        self._note_holder(subaccount, terms.product_id, holding)
-        self.touched.add(terms.product_id)
+        if not holding.matters:
+            market.holders.discard(terms.sender)
+
+    def _best_moved(self, market: Market) -> None:
+        """With a last trade the mark is that, whatever the best prices are (N4)."""
+        if market.last_price_x18 is None:
+            self.touched.add(market.product.product_id)
 
     def _count(self, holding: Holding, order: ContinuousOrder, size_x18: int) -> None:
         price_x18 = order.terms.price_x18
@@ -240,19 +248,13 @@ class ContinuousState:
 
     # ---- replay protection ----------------------------------------------------------------------------------------
 
-    def is_used(self, sender: SubaccountId, digest: Digest) -> bool:
-        """Whether this signed request was obeyed already."""
-        return sender + digest in self.replays
-
-    def use(self, sender: SubaccountId, digest: Digest, receive_by_ms: int, now_ms: int) -> None:
+    def use(self, digest: Digest, receive_by_ms: int, now_ms: int) -> None:
         """Never obey this signed request again; forget those that time refuses by now (spec/nado.md 4.3)."""
-        oldest_s = self.replays.oldest_s
-        if oldest_s is not None and oldest_s < now_ms // _MS:
-            for second, key in self.replays.forget_before(now_ms // _MS):
-                self.weights.requests -= request_weight(second, key)
-        self.remember(sender + digest, -(-receive_by_ms // _MS))
+        for second, forgotten in self.replays.forget_before(now_ms // _MS):
+            self.weights.requests -= request_weight(second, forgotten)
+        self.remember(digest, -(-receive_by_ms // _MS))
 
-    def remember(self, key: bytes, second: int) -> None:
-        """Remember a request of this sender and digest, which is good up to this second at most."""
-        self.replays.remember(key, second)
-        self.weights.requests += request_weight(second, key)
+    def remember(self, digest: bytes, second: int) -> None:
+        """Remember a request, which is good up to this second at most."""
+        self.replays.remember(digest, second)
+        self.weights.requests += request_weight(second, digest)
