@@ -74,7 +74,9 @@ class ServerConfig(_Section):
     body_timeout_s: float = Field(30, gt=0, description="from the first byte to the end of the body")
     keep_alive_s: float = Field(75, gt=0, description="idle time after which a connection is closed")
     shutdown_grace_s: float = Field(5, ge=0, description="how long a stop waits for requests under way")
-
+    verifiers: int = Field(
+        0, ge=0, le=64, description="processes beside the venue's own that verify the signatures of cancels"
+    )
     trusted_proxies: list[str] = Field(
         [], description="addresses or networks of reverse proxies, whose X-Forwarded-For is believed"
     )

@@ -16,6 +16,7 @@ from overround.server.budgets import Budgets
 from overround.server.gateway import Asker, Gateway
 from overround.server.lanes import Lanes, Sender, Standing
 from overround.server.limits import Limits
+from overround.server.verifier import Verifier
 
 
 class BrokenDesk:
@@ -34,13 +35,13 @@ class BrokenDesk:
     def linked_signer_of(self, subaccount: bytes) -> None:
         return None
 
-    def is_known(self, sender: bytes, digest: bytes) -> bool:
+    def is_known(self, digest: bytes) -> bool:
         return False
 
     async def execute(self, request: Any, signer: bytes, command_id: str) -> Any:
         raise self.fault
 
-    async def cancel(self, request: Any, signer: bytes, command_id: str) -> Any:
+    def cancel(self, request: Any, signer: bytes, command_id: str, tell: Any) -> None:
         raise self.fault
 
     def query(self, query: Any) -> bytes:
@@ -50,12 +51,14 @@ class BrokenDesk:
 def gateway_of(desk: Any) -> Gateway:
     off = LimitsConfig(profile="off")  # type: ignore[call-arg]
     limits = Limits(off, lambda _: None, lambda _: False)
-    return Gateway(desk, Budgets(off), limits, Lanes(), "test")
+    return Gateway(desk, Budgets(off), limits, Lanes(), Verifier(), "test")
 
 
 def answer(fault: Exception, frame: bytes, sender: Sender | None = None) -> Any:
     async def ask() -> bytes:
-        return await gateway_of(BrokenDesk(fault)).frame(frame, Asker("here", sender or Sender()))
+        told: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        gateway_of(BrokenDesk(fault)).frame(frame, Asker("here", sender or Sender()), told.set_result)
+        return await asyncio.wait_for(told, 20)
 
     return json.loads(asyncio.run(ask()))
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, overload
 
 import msgspec
@@ -58,11 +59,18 @@ class InboxFull(Exception):
     """Too many commands wait for their turn; nothing was done, try again."""
 
 
+Tell = Callable[[Decision], object]
+"""Who is told of a decision, once it is durable."""
+
+
 class _Waiting(msgspec.Struct, gc=False):
     command: AnyCommand
     command_id: str
-    answer: asyncio.Future[Decision]
+    tell: Tell
     arrived_ms: int
+
+
+_Answer = tuple[Tell, Decision]
 
 
 class Sequencer:
@@ -119,13 +127,18 @@ class Sequencer:
 
     def submit(self, command: AnyCommand, command_id: str) -> Any:
         """Queue a command; resolves to its record, or to the reason why nothing happened, once that is durable."""
+        answer: asyncio.Future[Decision] = self._loop.create_future()
+        self.submit_for(command, command_id, partial(_resolve, answer))
+        return answer
+
+    def submit_for(self, command: AnyCommand, command_id: str, tell: Tell) -> None:
+        """The same for who needs no future: `tell` is called with the decision, straight after its commit."""
         size = len(self._inbox)
         if size >= INBOX_SIZE_MAX or (size >= PLACE_INBOX_SIZE_MAX and isinstance(command, _PLACING)):
             raise InboxFull
-        answer: asyncio.Future[Decision] = self._loop.create_future()
-        self._inbox.append(_Waiting(command, command_id, answer, self._clock.now_ms()))
-        self._schedule_turn()
-        return answer
+        self._inbox.append(_Waiting(command, command_id, tell, self._clock.now_ms()))
+        if not (self._turn_is_scheduled or self._committing):
+            self._schedule_turn()
 
     async def resumed(self) -> None:
         """Wait until time that passed while the venue was down has been given back, durably."""
@@ -199,7 +212,7 @@ class Sequencer:
             return
         self._turn_is_scheduled = False
         records: list[Record] = []
-        answers: list[tuple[asyncio.Future[Decision], Decision]] = []
+        answers: list[_Answer] = []
         try:
             self._decide_batch(now_ms, records, answers)
         except Exception as error:
@@ -207,20 +220,18 @@ class Sequencer:
         else:
             self._commit(records, answers)
 
-    def _decide_batch(
-        self, now_ms: int, records: list[Record], answers: list[tuple[asyncio.Future[Decision], Decision]]
-    ) -> None:
+    def _decide_batch(self, now_ms: int, records: list[Record], answers: list[_Answer]) -> None:
         self._make_up(now_ms, records)
         inbox = self._inbox
         for _ in range(min(len(inbox), BATCH_SIZE_MAX)):
             waiting = inbox.popleft()
             self._fire_deadlines(waiting.arrived_ms, records)
             outcome = self._engine.execute(waiting.command, self._time_ms)
-            answers.append((waiting.answer, self._decide(waiting, outcome, records)))
+            answers.append((waiting.tell, self._decide(waiting, outcome, records)))
         # Up to when the turn began: every socket had been looked at by then. And not past who waits for the next.
         self._fire_deadlines(min(now_ms, inbox[0].arrived_ms) if inbox else now_ms, records)
 
-    def _commit(self, records: list[Record], answers: list[tuple[asyncio.Future[Decision], Decision]]) -> None:
+    def _commit(self, records: list[Record], answers: list[_Answer]) -> None:
         if records:
             self._committing = True
             seq, digest = self._seq, self._engine.digest()
@@ -236,7 +247,7 @@ class Sequencer:
         self,
         error: BaseException | None,
         records: list[Record],
-        answers: list[tuple[asyncio.Future[Decision], Decision]],
+        answers: list[_Answer],
         seq: int,
         digest: bytes,
     ) -> None:
@@ -300,7 +311,7 @@ class Sequencer:
         if until_ms > self._time_ms:  # never backwards
             self._time_ms = until_ms
         # More than once where a tick made something due at once, which it leaves to the next one.
-        while (deadline_ms := self._engine.next_deadline_ms()) is not None and deadline_ms <= self._time_ms:
+        while self._engine.is_due(self._time_ms):
             events = self._engine.execute(Tick(), self._time_ms)
             assert isinstance(events, list)
             records.append(self._record(Tick(), TICK_ID, events))
@@ -327,8 +338,15 @@ class Sequencer:
         self._seq += 1
         return Record(self._seq, self._time_ms, self._epoch, command_id, command, events)
 
-    @staticmethod
-    def _answer(answers: list[tuple[asyncio.Future[Decision], Decision]]) -> None:
-        for future, decision in answers:
-            if not future.done():  # the client may have gone; what was decided stands
-                future.set_result(decision)
+    def _answer(self, answers: list[_Answer]) -> None:
+        for tell, decision in answers:
+            try:
+                tell(decision)
+            except Exception as error:  # what was decided stands, and the others are still to be told
+                context = {"message": "a decision could not be told", "exception": error}
+                self._loop.call_exception_handler(context)
+
+
+def _resolve(answer: asyncio.Future[Decision], decision: Decision) -> None:
+    if not answer.done():  # the client may have gone; what was decided stands
+        answer.set_result(decision)

@@ -29,7 +29,7 @@ from overround.runtime.feed import hub_of
 from overround.runtime.fills import FillResults
 from overround.runtime.leadership import FolderLock, Leadership
 from overround.runtime.recovery import Recovered, recover
-from overround.runtime.sequencer import InboxFull, Sequencer
+from overround.runtime.sequencer import InboxFull, Sequencer, Tell
 from overround.runtime.snapshotter import Snapshotter, write_snapshot
 from overround.runtime.vigil import STALL_MS
 from overround.views.changes import ContinuousChanges
@@ -152,6 +152,10 @@ class Venue:
     def submit(self, command: AnyCommand, command_id: str) -> Any:
         """Ask for a command: resolves to its durable record, or to the reason why nothing happened."""
         return self.sequencer.submit(command, command_id)
+
+    def submit_for(self, command: AnyCommand, command_id: str, tell: Tell) -> None:
+        """The same, without a future: `tell` is called with the decision."""
+        self.sequencer.submit_for(command, command_id, tell)
 
     async def drop_held_fills(self, command_id: str) -> None:
         """Before a stop: fills in their betting delay will not see its end, and whoever waits for one is told so.

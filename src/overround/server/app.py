@@ -15,7 +15,7 @@ from overround.server.http import Request, Response
 from overround.server.lanes import Lanes, Standing
 from overround.server.limits import CANCELS, POSTS, Limits, TooManyRequests, group_of
 from overround.server.metrics import Metrics
-from overround.server.nado import finish, gateway_path, preflight
+from overround.server.nado import NADO_TAG, finish, gateway_path, preflight
 from overround.server.routes import Route, Routes
 
 _log = structlog.get_logger()
@@ -39,17 +39,14 @@ class App:
     async def dispatch(self, request: Request) -> Response:
         """Answer any request; never raises."""
         started = time.perf_counter()
-        nado_path = gateway_path(request.path)
-        if nado_path is not None:
-            request.path = nado_path
-        found = self._routes.find(request.method, request.path)
+        found, is_nado = self._find(request)
         if isinstance(found, list):
             label = UNKNOWN_ROUTE
         else:
             route, request.path_params = found
             label = route.path
         group = group_of(request.method, request.path)
-        if nado_path is not None:
+        if is_nado:
             response = await self._call_gateway(found, request)
         elif group is None:
             response = await self._call(found, request)
@@ -61,6 +58,19 @@ class App:
         if self._log_all or (self._log_failures and response.status >= 400 and response.status != 429):
             self._log_request(request, label, response, seconds)
         return response
+
+    def _find(self, request: Request) -> tuple[Found, bool]:
+        """The route, and whether the Nado dialect is spoken there; its paths may be spelt with double slashes."""
+        found = self._routes.find(request.method, request.path)
+        if not isinstance(found, list):
+            return found, found[0].tag == NADO_TAG
+        path = gateway_path(request.path)
+        if path is None:
+            return found, False
+        if path != request.path:
+            request.path = path
+            found = self._routes.find(request.method, path)
+        return found, True
 
     async def _call_gateway(self, found: Found, request: Request) -> Response:
         """The Nado dialect: browsers may ask from any page, and whoever can reads compressed answers."""
@@ -81,7 +91,7 @@ class App:
             response = await self._call_in_lane(group, found, request)
         else:
             response = await self._call(found, request)
-        if response.status != 429:  # which says it already
+        if limits.buckets and response.status != 429:  # which says it already
             response.headers = [*response.headers, *limits.headers(group, request)]
         return response
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Final
 
 from uvicorn.server import ServerState
 
 from overround.server.deflate import message_frame
-from overround.server.eager import Eager
 from overround.server.lanes import Sender
 from overround.server.websocket import UpgradeRequest, WebSocket
 
@@ -90,9 +88,19 @@ class Conversation(WebSocket):
 
     # ---- for subclasses -------------------------------------------------------------------------------------------
 
-    def answer(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
-        """The answer to a request, to be awaited; must not raise. Nothing is sent where it is empty."""
+    def ask(self, payload: bytes) -> None:
+        """Carry a request out: now or later, once, `answered` is called with the answer. Must not raise."""
         raise NotImplementedError
+
+    def answered(self, answer: bytes) -> None:
+        """A request has its answer; nothing is sent where it is empty."""
+        self._in_flight -= 1
+        if not self.finished and answer:
+            self.say(answer)
+        if self._waiting:
+            self._loop.call_soon(self._go_on)  # other sockets have their turn in between
+        elif self._stopping and self._in_flight == 0 and not self.finished:
+            self.send_close(GOING_AWAY, "the server stops")
 
     def say(self, payload: bytes) -> None:
         """Send one message."""
@@ -118,16 +126,7 @@ class Conversation(WebSocket):
 
     def _begin(self, payload: bytes) -> None:
         self._in_flight += 1
-        Eager(self._loop, self.answer(payload), self._answered)
-
-    def _answered(self, answer: bytes) -> None:
-        self._in_flight -= 1
-        if not self.finished and answer:
-            self.say(answer)
-        if self._waiting:
-            self._loop.call_soon(self._go_on)  # other sockets have their turn in between
-        elif self._stopping and self._in_flight == 0 and not self.finished:
-            self.send_close(GOING_AWAY, "the server stops")
+        self.ask(payload)
 
     def _go_on(self) -> None:
         while self._waiting and self._in_flight < self._in_flight_max and not self.paused and not self.gone:

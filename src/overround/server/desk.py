@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from overround.engine.continuous.product import Product as VenueProduct
+from overround.engine.continuous.rejections import Refusal
 from overround.engine.continuous.types import ProductId, SubaccountId
 from overround.engine.record import Record
 from overround.engine.types import Address
@@ -41,9 +42,8 @@ class VenueDesk:
         """The address of the signer that is linked to a subaccount."""
         return self._views.linked.get(SubaccountId(subaccount))
 
-    def is_known(self, sender: bytes, digest: bytes) -> bool:
+    def is_known(self, digest: bytes) -> bool:
         """Whether this very message was obeyed before."""
-        del sender  # the digest commits to it
         return self._views.is_used(digest)
 
     # ---- executes -------------------------------------------------------------------------------------------------
@@ -60,13 +60,14 @@ class VenueDesk:
             return encode.NO_DATA
         return encode.cancelled_orders(map(showing.open_order, self._views.take_cancelled(record)))
 
-    async def cancel(self, request: CancelOrders, signer: bytes, command_id: str) -> Iterable[OpenOrder]:
-        """Cancel orders; gives them as they were. Raises `GatewayError`."""
-        decision = await self._venue.submit(cancel_command(request, signer), command_id)
-        if not isinstance(decision, Record):
-            check_decision(decision)
-            raise AssertionError("a refusal was raised")
-        return map(showing.open_order, self._views.take_cancelled(decision))
+    def cancel(self, request: CancelOrders, signer: bytes, command_id: str, tell: Callable[[Any], object]) -> None:
+        """Cancel orders; `tell` is called with the decision once it is durable. Raises `InboxFull`."""
+        self._venue.submit_for(cancel_command(request, signer), command_id, tell)
+
+    def cancelled(self, decision: Record | Refusal) -> Iterable[OpenOrder]:
+        """The orders that a cancel took off, as they were; to be asked once. Raises `GatewayError`."""
+        record = decision if type(decision) is Record else check_decision(decision)
+        return map(showing.open_order, self._views.take_cancelled(record))
 
     async def place(
         self, orders: list[tuple[PlaceOrder, bytes]], stop_on_failure: bool, command_id: str

@@ -7,10 +7,37 @@ requests do not need (Python 3.12 has eager tasks for this; we support 3.11).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Generic, TypeVar, cast
 
 _T = TypeVar("_T")
+
+
+class Wait(Generic[_T]):
+    """To be awaited, once, by a coroutine that `Eager` runs: it goes on, on the spot, when `resume` is called."""
+
+    __slots__ = ("_asyncio_future_blocking", "_is_over", "_step", "_value")
+
+    def __init__(self) -> None:
+        self._asyncio_future_blocking = True
+        self._is_over = False
+        self._step: Callable[[], object] | None = None
+        self._value: _T | None = None
+
+    def __await__(self) -> Generator[Any, None, _T]:
+        if not self._is_over:
+            yield self
+        return cast("_T", self._value)
+
+    def add_done_callback(self, step: Callable[[], object]) -> None:
+        """What `Eager` does with whatever its coroutine awaits."""
+        self._step = step
+
+    def resume(self, value: _T) -> None:
+        """It is over, with this value."""
+        self._is_over, self._value = True, value
+        if self._step is not None:
+            self._step()
 
 
 class Eager(Generic[_T]):

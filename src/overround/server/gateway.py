@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import count
@@ -23,11 +23,12 @@ from overround.protocols.nado.checks import (
     Markets,
     SingleExecute,
     authorised_signer,
+    cancel_signer,
     check_product,
     check_terms,
     check_time,
 )
-from overround.protocols.nado.decode import decode_execute, is_cancel, is_query
+from overround.protocols.nado.decode import CANCEL_HEAD, decode_execute, is_cancel, is_query
 from overround.protocols.nado.digests import Domain
 from overround.protocols.nado.errors import Code, GatewayError, failure
 from overround.protocols.nado.facts import OpenOrder, Placed, Quote
@@ -47,14 +48,21 @@ from overround.protocols.nado.requests import (
 from overround.protocols.nado.units import wallet_of
 from overround.runtime.sequencer import InboxFull
 from overround.server.budgets import BudgetExceeded, Budgets
+from overround.server.eager import Eager, Wait
 from overround.server.lanes import Lanes, Sender, Standing
 from overround.server.limits import Limits, network_of
+from overround.server.verifier import Verifier
+from overround.signing.recover import recover_address
 
 INLINE_BODY_BYTES_MAX: Final = 6 * 1024  # about 8 orders; more are read and verified in a thread (C4)
 BATCHES_WAITING_MAX: Final = 32  # larger requests that wait for this thread
 BUSY_RETRY_S: Final = 1
 
 _log = structlog.get_logger()
+
+
+Answered = Callable[[bytes], object]
+"""Who is given the answer to a request."""
 
 
 class Asker(msgspec.Struct, frozen=True, gc=False):
@@ -78,14 +86,17 @@ class Desk(Protocol):
     def linked_signer_of(self, subaccount: bytes) -> bytes | None:
         """The address of the signer that is linked to a subaccount."""
 
-    def is_known(self, sender: bytes, digest: bytes) -> bool:
+    def is_known(self, digest: bytes) -> bool:
         """Whether this very message was obeyed before."""
 
     async def execute(self, request: SingleExecute, signer: bytes, command_id: str) -> Any:
         """Do it; gives the `data` of the answer, `encode.NO_DATA` where there is none. Raises `GatewayError`."""
 
-    async def cancel(self, request: CancelOrders, signer: bytes, command_id: str) -> Iterable[OpenOrder]:
-        """Cancel orders; gives them as they were. Raises `GatewayError`."""
+    def cancel(self, request: CancelOrders, signer: bytes, command_id: str, tell: Callable[[Any], object]) -> None:
+        """Cancel orders; `tell` is called with the decision once it is durable. Raises `InboxFull`."""
+
+    def cancelled(self, decision: Any) -> Iterable[OpenOrder]:
+        """The orders that a cancel took off, as they were; to be asked once. Raises `GatewayError`."""
 
     async def place(
         self, orders: list[tuple[PlaceOrder, bytes]], stop_on_failure: bool, command_id: str
@@ -108,25 +119,32 @@ class Desk(Protocol):
 class Gateway:
     """Requests to answers. Nothing here raises: what goes wrong is an answer too."""
 
-    def __init__(self, desk: Desk, budgets: Budgets, limits: Limits, lanes: Lanes, command_prefix: str) -> None:
+    def __init__(
+        self, desk: Desk, budgets: Budgets, limits: Limits, lanes: Lanes, verifier: Verifier, command_prefix: str
+    ) -> None:
         self.desk = desk
         self._budgets = budgets
         self._limits = limits
         self._lanes = lanes
+        self._verifier = verifier
+        self._batch_thread = ThreadPoolExecutor(1, "gateway verifier")
+        self._loop = asyncio.get_running_loop()
         self._prefix = command_prefix
         self._numbers = count(1)
-        self._verifier = ThreadPoolExecutor(1, "gateway verifier")
         self._batches_waiting = 0
         self.batch_object_for_python = False
         self.answered: dict[tuple[str, int], int] = defaultdict(int)  # by request type and code, 0 for success
 
     # ---- whole requests -------------------------------------------------------------------------------------------
 
-    def frame(self, payload: bytes, asker: Asker) -> Coroutine[Any, Any, bytes]:
-        """A frame of the action socket: an execute or a query (10.1)."""
-        if b'"type"' in payload and is_query(payload):
-            return _at_once(self.query(partial(queries.decode_query, payload), asker))
-        return self.execute(payload, asker)
+    def frame(self, payload: bytes, asker: Asker, answered: Answered) -> None:
+        """A frame of the action socket (10.1), an execute or a query: `answered` gets the answer, now or later."""
+        if payload.startswith(CANCEL_HEAD) and asker.sender.standing is Standing.PROVEN:
+            self._cancel_at_once(payload, asker, answered)
+        elif b'"type"' in payload and is_query(payload):
+            answered(self.query(partial(queries.decode_query, payload), asker))
+        else:
+            Eager(self._loop, self.execute(payload, asker), answered)
 
     async def execute(self, body: bytes, asker: Asker) -> bytes:
         """An execute, from its bytes to the bytes of its answer."""
@@ -141,13 +159,8 @@ class Gateway:
             data = await self._execute(request, asker)
             self.answered[request_type_of(request), 0] += 1
             return encode.executed(request, data)
-        except GatewayError as error:
-            return self._refused(error, request)
-        except InboxFull:
-            return self._refused(_busy(), request)
-        except Exception:
-            _log.exception("gateway_execute_failed", request=type(request).__name__)
-            return self._refused(GatewayError(Code.INTERNAL_ERROR), request)
+        except Exception as error:
+            return self._failure_of(error, request)
 
     def query(self, decode: Callable[[], queries.Query], asker: Asker) -> bytes:
         """A query, with the envelope around its answer."""
@@ -171,6 +184,15 @@ class Gateway:
         except GatewayError as error:
             return self._failed(error)
 
+    def _failure_of(self, error: Exception, request: Execute | None) -> bytes:
+        """The answer to what went wrong; a fault of ours is logged, with its traceback, and tells nothing."""
+        if isinstance(error, GatewayError):
+            return self._refused(error, request)
+        if isinstance(error, InboxFull):
+            return self._refused(_busy(), request)
+        _log.error("gateway_execute_failed", request=type(request).__name__, exc_info=error)
+        return self._refused(GatewayError(Code.INTERNAL_ERROR), request)
+
     def _refused(self, error: GatewayError, request: Execute | None) -> bytes:
         if request is not None:
             error.about(request_type_of(request), signature=signature_echo(request), id=id_of(request))
@@ -182,26 +204,81 @@ class Gateway:
 
     # ---- executes -------------------------------------------------------------------------------------------------
 
+    # ---- cancel_orders: what has to be quick does without a coroutine ---------------------------------------------
+
+    def _cancel_at_once(self, payload: bytes, asker: Asker, answered: Answered) -> None:
+        """`execute`, for a cancel of somebody who is trusted."""
+        request: Execute | None = None
+        try:
+            request = decode_execute(payload, self.desk.domain)
+            if type(request) is CancelOrders:
+                self._look_at_cancel(request)
+        except Exception as error:
+            answered(self._failure_of(error, request))
+        else:
+            if type(request) is CancelOrders:
+                self._verify_cancel(request, asker, answered)
+            else:  # it only began like one
+                Eager(self._loop, self.execute(payload, asker), answered)
+
     async def _cancel_orders(self, request: CancelOrders, asker: Asker) -> bytes:
-        """What has to be quick: the same steps as of any other execute, without what a cancel does not need."""
-        desk, budgets, sender = self.desk, self._budgets, request.sender
+        """The same in its turn. Raises `GatewayError`, `InboxFull`: nothing was verified yet."""
+        self._look_at_cancel(request)
+        answer: Wait[bytes] = Wait()
+        if asker.sender.standing is Standing.PROVEN:
+            self._verify_cancel(request, asker, answer.resume)
+        else:
+            await self._turn(asker, only_cancels=True)
+            self._lanes.cancel_begins()
+            raw = request.signature.raw
+            recovered = None if raw is None else recover_address(request.digest, raw)
+            self._cancel_verified(request, asker, answer.resume, recovered)
+        return await answer
+
+    def _look_at_cancel(self, request: CancelOrders) -> None:
+        """Everything that comes before the signature. Raises `GatewayError`."""
+        desk, budgets = self.desk, self._budgets
         check_window(request.nonce, desk.now_ms())
         if budgets.are_kept:
-            budgets.look(wallet_of(sender), weights.of_cancel(request))
-        if desk.is_known(sender, request.digest):
+            budgets.look(wallet_of(request.sender), weights.of_cancel(request))
+        if desk.is_known(request.digest):
             raise GatewayError(Code.DIGEST_ALREADY_EXISTS)
-        if asker.sender.standing is not Standing.PROVEN:
-            await self._turn(asker, only_cancels=True)
+
+    def _verify_cancel(self, request: CancelOrders, asker: Asker, answered: Answered) -> None:
+        """Find out who signed; it is answered when it is durable, or refused."""
         self._lanes.cancel_begins()
+        raw = request.signature.raw
+        if raw is None:
+            self._cancel_verified(request, asker, answered, None)
+        else:
+            self._verifier.recover(request.digest, raw, partial(self._cancel_verified, request, asker, answered))
+
+    def _cancel_verified(
+        self, request: CancelOrders, asker: Asker, answered: Answered, recovered: bytes | None
+    ) -> None:
+        weight = weights.of_cancel(request)
         try:
-            signer = self._verified(request, asker, weights.of_cancel(request))
-            if budgets.are_kept:
-                budgets.charge(wallet_of(sender), weights.of_cancel(request))
-            cancelled = await desk.cancel(request, signer, self._command_id())
-        finally:
+            try:
+                signer = cancel_signer(request, recovered, self.desk.linked_signer_of)
+            except GatewayError:
+                self._blame(asker, weight, only_cancels=True)
+                raise
+            asker.sender.standing = Standing.PROVEN
+            if self._budgets.are_kept:
+                self._budgets.charge(wallet_of(request.sender), weight)
+            self.desk.cancel(request, signer, self._command_id(), partial(self._cancel_decided, request, answered))
+        except Exception as error:
             self._lanes.cancel_ends()
-        self.answered["execute_cancel_orders", 0] += 1
-        return encode.orders_cancelled(request, cancelled)
+            answered(self._failure_of(error, request))
+
+    def _cancel_decided(self, request: CancelOrders, answered: Answered, decision: Any) -> None:
+        self._lanes.cancel_ends()
+        try:
+            answer = encode.orders_cancelled(request, self.desk.cancelled(decision))
+            self.answered[_CANCELLED] += 1
+        except Exception as error:
+            answer = self._failure_of(error, request)
+        answered(answer)
 
     async def _execute(self, request: Execute, asker: Asker) -> Any:
         if isinstance(request, PlaceOrders):
@@ -234,10 +311,10 @@ class Gateway:
         known = self.desk.is_known
         match request:
             case CancelOrders() | PlaceOrder() | CancelProductOrders():
-                seen = known(request.sender, request.digest)
+                seen = known(request.digest)
             case CancelAndPlace():
                 cancel, place = request.cancel, request.place
-                seen = known(cancel.sender, cancel.digest) or known(place.sender, place.digest)
+                seen = known(cancel.digest) or known(place.digest)
             case _:
                 seen = False
         if seen:
@@ -350,20 +427,17 @@ class Gateway:
             raise InboxFull
         self._batches_waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._verifier, work)
+            return await asyncio.get_running_loop().run_in_executor(self._batch_thread, work)
         finally:
             self._batches_waiting -= 1
 
 
 _INLINE_ORDERS_MAX: Final = 8
+_CANCELLED: Final = ("execute_cancel_orders", 0)
 _OF_SIGNATURES: Final = frozenset({
     Code.SIGNATURE_LENGTH, Code.INVALID_SIGNATURE_V, Code.SIGNATURE_ERROR, Code.INVALID_SIGNER_ZERO,
     Code.INVALID_SIGNER,
 })  # fmt: skip
-
-
-async def _at_once(answer: bytes) -> bytes:
-    return answer
 
 
 def _busy() -> BudgetExceeded:

@@ -1,8 +1,9 @@
 """Who comes first when more arrives than can be done: cancels, then posts, then those who were just refused.
 
-Verifying a signature costs more than everything else about a request. A cancel is verified where it arrives. Whatever
-else is signed waits in a queue that is worked off in slices between two looks at the sockets, so that a cancel never
-waits for more than one slice, however many posts there are. When the queue is full, posts are turned away.
+Verifying a signature costs more than everything else about a request. A cancel of a connection that is trusted is
+verified as soon as the sockets have been looked at (`verifier.py`). Whatever else is signed waits in a queue that is
+worked off in slices between two looks at the sockets, so that a cancel never waits for more than one slice, however
+many posts there are. When the queue is full, posts are turned away.
 
 Cancels themselves may be the flood. A connection whose last signed request was refused goes to a queue of its own,
 behind the posts, until one of its requests is good again; so does a connection that never sent a good one while its

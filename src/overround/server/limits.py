@@ -220,14 +220,13 @@ class Limits:
 
         A cancel is only looked at: who pays for it is decided when it is known who signed it.
         """
-        if not self.buckets and group != CANCELS:
+        if not self.buckets:
             return
-        request.payer = self._client(request)
         if group == CANCELS:
             self._admit_cancel(request)
             return
         bucket, everything = self.buckets.get(group), self._all if group != HEARTBEATS else None
-        now, client = self._now(), request.payer
+        now, client = self._now(), self._payer(request)
         if bucket is not None and bucket.is_used_up(client, now):
             raise self._refusal(group, bucket, client, now)
         if everything is not None:
@@ -240,7 +239,7 @@ class Limits:
     def headers(self, group: str, request: Request) -> Headers:
         """What the answer to an admitted request says about its group."""
         bucket = self.buckets.get(group)
-        return [] if bucket is None else bucket.headers(request.payer, self._now())
+        return [] if bucket is None else bucket.headers(self._payer(request), self._now())
 
     # ---- cancels --------------------------------------------------------------------------------------------------
 
@@ -250,21 +249,24 @@ class Limits:
         Without a key that is the maker; a maker of whom the venue knows nothing has nothing to cancel and could be
         made up by the thousand, so that is the sender's.
         """
-        if isinstance(request.payer, str) and self._is_account(maker):
-            request.payer = maker
         request.is_charged = True
-        self._charge_cancel(request)
+        if self._cancels is None:
+            return
+        if isinstance(self._payer(request), str) and self._is_account(maker):
+            request.payer = maker
+        self._charge_cancel(self._cancels, request)
 
     def failed(self, request: Request) -> None:
         """Nobody's signature was found good: charge the sender. Raises TooManyRequests instead of the true answer."""
         if request.is_charged:
             return
-        self._failed_cancels.charge(request.payer, self._now())
-        self._charge_cancel(request)
+        self._failed_cancels.charge(self._payer(request), self._now())
+        if self._cancels is not None:
+            self._charge_cancel(self._cancels, request)
 
     def is_suspect(self, request: Request) -> bool:
         """Whether this client sent so many bad cancels that further ones wait behind those of others."""
-        return self.is_suspect_client(request.payer)
+        return self.is_suspect_client(self._payer(request))
 
     def is_suspect_client(self, client: Client) -> bool:
         """The same of a client that is known otherwise."""
@@ -276,20 +278,25 @@ class Limits:
 
     def _admit_cancel(self, request: Request) -> None:
         """A key that used its budget is refused at once; of a mere address nobody knows yet who it speaks for."""
-        if self._cancels is not None and isinstance(request.payer, bytes):
+        payer = self._payer(request)
+        if self._cancels is not None and isinstance(payer, bytes):
             now = self._now()
-            if self._cancels.is_used_up(request.payer, now):
-                raise self._refusal(CANCELS, self._cancels, request.payer, now)
+            if self._cancels.is_used_up(payer, now):
+                raise self._refusal(CANCELS, self._cancels, payer, now)
 
-    def _charge_cancel(self, request: Request) -> None:
-        if self._cancels is None:
-            return
-        now, payer = self._now(), request.payer
-        if self._cancels.is_used_up(payer, now):
-            raise self._refusal(CANCELS, self._cancels, payer, now)
-        self._cancels.charge(payer, now)
+    def _charge_cancel(self, bucket: Bucket, request: Request) -> None:
+        now, payer = self._now(), self._payer(request)
+        if bucket.is_used_up(payer, now):
+            raise self._refusal(CANCELS, bucket, payer, now)
+        bucket.charge(payer, now)
 
     # ---- clients --------------------------------------------------------------------------------------------------
+
+    def _payer(self, request: Request) -> Client:
+        """Whose budget it is; found out once, by whoever needs to know first."""
+        if not request.payer:
+            request.payer = self._client(request)
+        return request.payer
 
     def _client(self, request: Request) -> Client:
         """The owner of the key that came along; else the address. An unknown key is ignored (`spec/sx.md` 2.1)."""

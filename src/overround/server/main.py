@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -63,6 +64,7 @@ from overround.server.table import (
     trade_routes,
 )
 from overround.server.tokens import ConnectionTokens
+from overround.server.verifier import Verifier
 from overround.signing.address import parse_address
 from overround.signing.api_keys import key_digest
 from overround.signing.recover import assert_fast_backend
@@ -146,7 +148,8 @@ async def _serve(config: Config, folder: Path, *, is_sandbox: bool) -> None:
     except BaseException:
         listener.close()
         raise
-    try:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(venue.stop)
         profile = config.sx.resolved()
         await _configure(venue, rules_of(profile, config))
         await _configure_continuous(venue, config.nado)
@@ -155,7 +158,10 @@ async def _serve(config: Config, folder: Path, *, is_sandbox: bool) -> None:
         else:
             _refuse_sandbox_keys(venue)
         base_url = _base_url(listener)
-        app = build_app(venue, profile, config, base_url, is_sandbox=is_sandbox)
+        verifier = Verifier()
+        await verifier.start(config.server.verifiers)
+        stack.push_async_callback(verifier.stop)
+        app = build_app(venue, profile, config, base_url, verifier, is_sandbox=is_sandbox)
         server = VenueServer(
             _uvicorn_config(app, config),
             on_ready=lambda: _announce(base_url, venue),
@@ -163,13 +169,11 @@ async def _serve(config: Config, folder: Path, *, is_sandbox: bool) -> None:
         )
         await venue.sequencer.resumed()
         await server.serve(sockets=[listener])
-    finally:
-        await venue.stop()
     _log.info("stopped", seq=venue.views.seq)
 
 
 def build_app(
-    venue: Venue, profile: Profile, config: Config, base_url: str, *, is_sandbox: bool
+    venue: Venue, profile: Profile, config: Config, base_url: str, verifier: Verifier, *, is_sandbox: bool
 ) -> tuple[App, HttpLimits]:
     """All routes of a venue, and the bounds of its connections."""
     secret = config.tokens.secret.get_secret_value() if config.tokens.secret else SANDBOX_TOKEN_SECRET
@@ -191,7 +195,7 @@ def build_app(
         lambda maker: maker in accounts.balances,  # nobody has an order without one
     )
     lanes = Lanes()
-    metrics.watch_limits(rates, lanes)
+    metrics.watch_limits(rates, lanes, verifier)
     nado = NadoGateway(
         VenueDesk(venue, nado_profile),
         nado_profile,
@@ -201,6 +205,7 @@ def build_app(
         ),
         rates,
         lanes,
+        verifier,
         f"nado-{secrets.token_hex(4)}",
         is_sandbox=is_sandbox,
     )
@@ -208,7 +213,7 @@ def build_app(
     metrics.watch_nado(nado)
     routes: list[Route] = [
         *nado.routes(),
-        *sx_routes(SxRoutes(venue, profile, config.sx, tokens, rates)),
+        *sx_routes(SxRoutes(venue, profile, config.sx, tokens, rates, verifier)),
         *fill_routes(SxFillRoutes(venue, profile)),
         *sx_user_routes(SxUserRoutes(venue)),
         *trade_routes(TradeRoutes(venue, config.sx)),

@@ -25,6 +25,7 @@ from overround.server.lanes import Lanes
 from overround.server.limits import Limits
 from overround.server.nado_gateway import NadoGateway
 from overround.server.realtime import RealtimeEndpoint
+from overround.server.verifier import Verifier
 
 UNREADABLE: Final = "(unreadable)"
 
@@ -93,12 +94,20 @@ class Metrics(Collector):
         """Show what the feeds count as well."""
         self._realtime = realtime
 
-    def watch_limits(self, limits: Limits, lanes: Lanes) -> None:
+    def watch_limits(self, limits: Limits, lanes: Lanes, verifier: Verifier) -> None:
         """Show who was turned away, and how many wait."""
         self._limits = limits
         self._gauges["overround_signed_requests_waiting"] = (
             "Posts and suspect cancels that wait for their verification",
             lambda: lanes.waiting,
+        )
+        self._gauges["overround_verifications_waiting"] = (
+            "Cancels whose signatures are being verified",
+            lambda: verifier.waiting,
+        )
+        self._gauges["overround_verifier_processes"] = (
+            "Processes that verify beside the venue's own",
+            lambda: verifier.processes,
         )
 
     def watch_nado(self, nado: NadoGateway) -> None:

@@ -15,6 +15,7 @@ from overround.server.gateway import Asker, Gateway
 from overround.server.http import Headers, Request, Response
 from overround.server.routes import Route
 
+NADO_TAG: Final = "nado"  # of its routes
 CORS_METHODS: Final = b"GET, POST, OPTIONS"
 CORS_HEADERS: Final = b"content-type"
 CORS_MAX_AGE_S: Final = b"86400"
@@ -88,12 +89,12 @@ class NadoRoutes:
             ("GET", "/cf-check", self.get_ip, "Whether a browser is stopped on its way"),
         ]
         both = [
-            Route(method, prefix + path, handler, summary, "nado", body=_ANY_OBJECT if method == "POST" else None)
+            Route(method, prefix + path, handler, summary, NADO_TAG, body=_ANY_OBJECT if method == "POST" else None)
             for prefix in ("/v1", "")
             for method, path, handler, summary in table
         ]
         v2 = [
-            Route("GET", f"/v2/{name}", partial(self.get_v2, name), f"{name}, in the shapes of v2", "nado")
+            Route("GET", f"/v2/{name}", partial(self.get_v2, name), f"{name}, in the shapes of v2", NADO_TAG)
             for name in queries.V2_ROUTES
         ]
         return [*both, *v2]

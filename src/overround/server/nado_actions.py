@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from typing import Any, Final
 
 from uvicorn.server import ServerState
@@ -28,9 +27,9 @@ class ActionSocket(Conversation):
         self._gateway = gateway
         self._asker = Asker(self.client, self.sender, request.header("user-agent") or "")
 
-    def answer(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
+    def ask(self, payload: bytes) -> None:
         """An execute or a query."""
-        return self._gateway.frame(payload, self._asker)
+        self._gateway.frame(payload, self._asker, self.answered)
 
 
 class ActionEndpoint:

@@ -24,6 +24,7 @@ from overround.server.nado_actions import CONCURRENT_PATHS, IN_FLIGHT_MAX, SERIA
 from overround.server.nado_streams import PATHS, StreamEndpoint, Streams
 from overround.server.protocol import SocketEndpoint
 from overround.server.routes import Route
+from overround.server.verifier import Verifier
 from overround.views.changes import ContinuousChanges
 
 SUBSCRIBER_MESSAGE_BYTES_MAX: Final = 64 * 1024  # 200 streams fit four times over
@@ -48,13 +49,14 @@ class NadoGateway:
         bounds: SocketBounds,
         limits: Limits,
         lanes: Lanes,
+        verifier: Verifier,
         command_prefix: str,
         *,
         is_sandbox: bool,
     ) -> None:
         self._desk = desk
         self.budgets = Budgets(config.limits.resolved(is_sandbox=is_sandbox))
-        self.gateway = Gateway(desk, self.budgets, limits, lanes, command_prefix)
+        self.gateway = Gateway(desk, self.budgets, limits, lanes, verifier, command_prefix)
         self.gateway.batch_object_for_python = profile.batch_object_for_python
         self.streams = Streams()
         self._desk = desk

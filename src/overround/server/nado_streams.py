@@ -35,6 +35,7 @@ from overround.protocols.nado.units import wallet_of
 from overround.runtime.sequencer import InboxFull
 from overround.server.conversation import POLICY_VIOLATION, Conversation, House
 from overround.server.deflate import Message
+from overround.server.eager import Eager
 from overround.server.lanes import Lanes, Standing
 from overround.server.websocket import UpgradeRequest, WebSocket
 
@@ -97,6 +98,8 @@ class Streams:
 
     def rest(self) -> None:
         """Nobody follows anything: what was gathered for books is of no use, and the next change starts anew."""
+        if not self._depths and not self._candles:
+            return
         for depth in self._depths.values():
             if depth.timer is not None:
                 depth.timer.cancel()
@@ -324,8 +327,11 @@ class SubscriptionSocket(Conversation):
 
     # ---- requests -------------------------------------------------------------------------------------------------
 
-    async def answer(self, payload: bytes) -> bytes:
+    def ask(self, payload: bytes) -> None:
         """Do what a frame asks for. Its answer is written before the first event that follows from it."""
+        Eager(self._loop, self._answer(payload), self.answered)
+
+    async def _answer(self, payload: bytes) -> bytes:
         id = 0
         try:
             request = subscriptions.decode_request(payload, self._endpoint.domain)

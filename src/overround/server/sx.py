@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from overround.config import SxConfig
 from overround.engine.commands import PlaceOrders
+from overround.engine.record import Record
 from overround.engine.rejections import Rejection
 from overround.engine.rules import Rules
 from overround.engine.types import Address, FixtureId
@@ -22,12 +23,15 @@ from overround.protocols.sx.errors import CANCEL_CODES, PLACE_CODES, WireError, 
 from overround.protocols.sx.profile import Profile
 from overround.protocols.sx.reference import SPORTS
 from overround.protocols.sx.units import hash_text, parse_hash
-from overround.runtime.sequencer import InboxFull
+from overround.runtime.sequencer import Decision, InboxFull
 from overround.runtime.venue import Venue
 from overround.server.auth import require_key
+from overround.server.eager import Wait
 from overround.server.http import Headers, Request, Response
+from overround.server.lanes import Sender, Standing
 from overround.server.limits import Limits
 from overround.server.tokens import ConnectionTokens
+from overround.server.verifier import Verifier
 from overround.signing.address import AddressError, checksum_address, parse_address
 from overround.views.best_odds import SideKey
 from overround.views.orders import OrderRow
@@ -60,7 +64,13 @@ class SxRoutes:
     """Handlers of one venue."""
 
     def __init__(
-        self, venue: Venue, profile: Profile, config: SxConfig, tokens: ConnectionTokens, limits: Limits
+        self,
+        venue: Venue,
+        profile: Profile,
+        config: SxConfig,
+        tokens: ConnectionTokens,
+        limits: Limits,
+        verifier: Verifier,
     ) -> None:
         self._venue = venue
         self._views = venue.views
@@ -68,7 +78,8 @@ class SxRoutes:
         self._config = config
         self._tokens = tokens
         self._limits = limits
-        self._verifier = ThreadPoolExecutor(1, "verifier")
+        self._verifier = verifier
+        self._batch_thread = ThreadPoolExecutor(1, "verifier")
         self._batches_waiting = 0
 
     @property
@@ -107,13 +118,22 @@ class SxRoutes:
             raise WireError(CANCEL_CODES[Rejection.TIMESTAMP_OUTSIDE_WINDOW], detail=self._clock_hint(command))
         if command.replay_key in self._views.requests:
             raise WireError(CANCEL_CODES[Rejection.ALREADY_PROCESSED])
-        if not cancel.recovers_maker():
+        if not await self._is_signed(cancel, request.sender):
             raise decode.cancel_mismatch(cancel)
         self._limits.signed(request, command.maker)
-        decision = await self._venue.submit(command, request.request_id)
-        if isinstance(decision, Rejection):
-            raise WireError(CANCEL_CODES[decision])
-        return _success(encode.cancelled(decision))
+        decision: Wait[Decision] = Wait()
+        self._venue.submit_for(command, request.request_id, decision.resume)
+        outcome = await decision
+        if isinstance(outcome, Rejection):
+            raise WireError(CANCEL_CODES[outcome])
+        assert isinstance(outcome, Record)
+        return _success(encode.cancelled(outcome))
+
+    async def _is_signed(self, cancel: SignedCancel, sender: Sender) -> bool:
+        """Whether the maker signed it. Who is not trusted yet has waited for his turn: it is found out on the spot."""
+        if sender.standing is not Standing.PROVEN or cancel.signature.raw is None:
+            return cancel.recovers_maker()
+        return await self._verifier.recovered(cancel.command.digest, cancel.signature.raw) == cancel.command.maker
 
     def _clock_hint(self, command: Any) -> str:
         now_s = self._venue.clock.now_ms() // 1000
@@ -131,7 +151,7 @@ class SxRoutes:
             raise InboxFull
         self._batches_waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._verifier, verify)
+            return await asyncio.get_running_loop().run_in_executor(self._batch_thread, verify)
         finally:
             self._batches_waiting -= 1
 

@@ -38,20 +38,24 @@ _SUBPROTOCOL: Final = b"sec-websocket-protocol"
 _WHOLE_TEXT: Final = 0x80 | Opcode.TEXT  # the first byte of a text message of one frame that is not compressed
 _MASKED: Final = 0x80
 _TWO_BYTES_OF_LENGTH: Final = 126
+_HEAD_BYTES_MAX: Final = 8  # of a frame of up to 64 KB, mask and all
 _PONG: Final = 0x80 | Opcode.PONG  # the first byte of such a frame
 
 
-def _payload_of(data: bytes) -> bytes | None:
-    """The payload of what is one masked frame and nothing more; None of anything else."""
-    size, head = len(data), 2
-    if size < 6:
-        return None
+def _size_of(data: bytes | bytearray) -> int:
+    """How long the frame is that begins here; 0 where that cannot be said, or is not worth saying."""
+    if len(data) < _HEAD_BYTES_MAX:
+        return 0
     length = data[1] - _MASKED
-    if length == _TWO_BYTES_OF_LENGTH:
-        length, head = data[2] << 8 | data[3], 4
-    if length < 0 or size != head + 4 + length:
-        return None
-    return bytes(apply_mask(data[head + 4 :], data[head : head + 4]))
+    if length < _TWO_BYTES_OF_LENGTH:
+        return max(length, -6) + 6
+    return (data[2] << 8 | data[3]) + 8 if length == _TWO_BYTES_OF_LENGTH else 0
+
+
+def _payload_of(frame: bytes) -> bytes:
+    """The payload of a masked frame of known size."""
+    head = 8 if frame[1] == _MASKED | _TWO_BYTES_OF_LENGTH else 6
+    return apply_mask(frame[head:], frame[head - 4 : head])
 
 
 class UpgradeRequest:
@@ -81,6 +85,7 @@ class WebSocket(asyncio.Protocol):
 
     def __init__(self, server_state: ServerState, *, message_bytes_max: int, compresses: bool = False) -> None:
         self._server_state = server_state
+        self._message_bytes_max = message_bytes_max
         extensions = [_DEFLATE] if compresses else None
         self._core = ServerProtocol(max_size=message_bytes_max, extensions=extensions)
         self._unread = bytearray()  # what the peer sent and the core has not seen
@@ -128,7 +133,7 @@ class WebSocket(asyncio.Protocol):
         """Act on whole messages; who sends a flood of tiny frames is read a little at a time."""
         if self.gone:
             return
-        if not self._unread and not self.choked and len(data) <= PORTION_BYTES:
+        if not self._unread and not self.choked and (len(data) <= PORTION_BYTES or _size_of(data) == len(data)):
             self._feed(data)
         else:
             self._unread += data
@@ -213,8 +218,11 @@ class WebSocket(asyncio.Protocol):
         self._reads_on = False
         turn_ends = time.perf_counter() + TURN_S
         while self._unread and not self.choked:
-            portion = bytes(self._unread[:PORTION_BYTES])
-            del self._unread[:PORTION_BYTES]
+            size = _size_of(self._unread) if self._is_between_messages() else 0
+            if size == 0 or size > len(self._unread):
+                size = PORTION_BYTES  # of a frame that is not whole, or of whatever it is
+            portion = bytes(self._unread[:size])
+            del self._unread[:size]
             self._feed(portion)
             if self._unread and not self.choked and time.perf_counter() > turn_ends:
                 self.transport.pause_reading()
@@ -228,14 +236,18 @@ class WebSocket(asyncio.Protocol):
         else:
             self.transport.resume_reading()
 
-    def _feed(self, data: bytes) -> None:
+    def _is_between_messages(self) -> bool:
+        """Whether a frame that begins now is the first of its message."""
         core = self._core
-        if data[0] == _WHOLE_TEXT and core.state is State.OPEN and core.current_size is None and not core.reader.buffer:
-            payload = _payload_of(data)
-            if payload is not None:  # as nearly always: the core, which would say the same, takes four times as long
-                self.message(payload, True)
-                return
-        core.receive_data(data)
+        return core.state is State.OPEN and core.current_size is None and not core.reader.buffer
+
+    def _feed(self, data: bytes) -> None:
+        is_whole = data[0] == _WHOLE_TEXT and _size_of(data) == len(data) <= self._message_bytes_max
+        if is_whole and self._is_between_messages():
+            # As nearly always. The core, which would say the same, takes four times as long.
+            self.message(_payload_of(data), True)
+            return
+        self._core.receive_data(data)
         for event in self._core.events_received():
             if isinstance(event, Frame):
                 self._take(event)

@@ -22,7 +22,7 @@ from overround.protocols.nado.requests import (
     PlaceOrder,
     PlaceOrders,
 )
-from overround.protocols.nado.signatures import check_authority
+from overround.protocols.nado.signatures import check_authority, signer_of
 from overround.protocols.nado.units import X18
 
 LinkedSigners = Callable[[bytes], bytes | None]
@@ -105,6 +105,17 @@ def authorised_signer(request: SingleExecute, linked_signer_of: LinkedSigners) -
             sender, digest, linked = request.sender, request.digest, None
     signer = request.signer()
     check_authority(signer, sender, linked, digest=digest)
+    return signer
+
+
+def cancel_signer(request: CancelOrders, recovered: bytes | None, linked_signer_of: LinkedSigners) -> bytes:
+    """The same for what has to be quick: the address was recovered elsewhere, or there was nothing to recover from.
+
+    Nobody looks up a linked signer where the owner signed.
+    """
+    signer = signer_of(request.signature, recovered)
+    if not request.sender.startswith(signer):
+        check_authority(signer, request.sender, linked_signer_of(request.sender), digest=request.digest)
     return signer
 
 

@@ -6,8 +6,8 @@ decision is either a record or a `Refusal`, which `refused` turns into the failu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final, cast
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from overround.engine.continuous.commands import (
     AnyContinuousCommand,
@@ -148,16 +148,18 @@ def signed_order(request: PlaceOrder, signer: Address) -> SignedOrder:
 
 def cancel_command(request: CancelOrders, signer: bytes) -> CancelDigests:
     """The command of a cancellation by digest."""
-    return CancelDigests(
-        sender=cast("SubaccountId", request.sender),
-        digest=cast("Digest", request.digest),
+    return _cancel_digests(
+        sender=request.sender,
+        digest=request.digest,
         receive_by_ms=recv_time_ms(request.nonce),
-        signer=cast("Address", signer),
-        orders=tuple(
-            cast("Iterable[tuple[ProductId, Digest]]", zip(request.product_ids, request.digests, strict=True))
-        ),
+        signer=signer,
+        orders=tuple(zip(request.product_ids, request.digests, strict=True)),
         required_unfilled_x18=request.required_unfilled_amount,
     )
+
+
+_cancel_digests: Final[Callable[..., CancelDigests]] = CancelDigests
+"""Untyped: the engine's names for plain bytes and numbers are made by calls, of which a cancel should cost none."""
 
 
 # ---- what became of it ---------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from overround.protocols.nado.units import UINT64_MAX, NotANumber, OutOfRange, p
 ORDERS_MAX: Final = 50  # orders in one batch
 CANCEL_DIGESTS_MAX: Final = 1_000  # digests in one cancellation; the default budget allows 600
 CANCEL_PRODUCTS_MAX: Final = 1_000  # products in one cancellation
+CANCEL_HEAD: Final = b'{"cancel_orders"'  # how a body begins that most likely is one
 
 _T = TypeVar("_T")
 
@@ -41,7 +42,7 @@ _T = TypeVar("_T")
 
 def decode_execute(body: bytes, domain: Domain) -> Execute:
     """Decode the body of `POST /execute`, or a frame. Raises `GatewayError`, which knows what the answer repeats."""
-    if body.startswith(_CANCEL_HEAD):  # what must be quick, in one step; whatever is odd about it takes the other way
+    if body.startswith(CANCEL_HEAD):  # what must be quick, in one step; whatever is odd about it takes the other way
         try:
             cancel = strict_json.decode_body(body, wire.CancelOrdersMessage).cancel_orders
             return _cancel_of(cancel, domain)
@@ -129,8 +130,12 @@ def _cancel_orders(raw: bytes, domain: Domain) -> CancelOrders:
 
 
 def _cancel_of(body: wire.CancelOrdersBody, domain: Domain) -> CancelOrders:
-    required = _required_unfilled(body.required_unfilled_amount, "cancel_orders")
-    return _cancellation(body.tx, body.signature, domain, "cancel_orders.tx", required, _id(body.id, "cancel_orders"))
+    required, number = body.required_unfilled_amount, body.id
+    if required is not None:
+        required = _required_unfilled(required, "cancel_orders")
+    if number is not None:
+        number = _id(number, "cancel_orders")
+    return _cancellation(body.tx, body.signature, domain, "cancel_orders.tx", required, number)
 
 
 def _cancel_product_orders(raw: bytes, domain: Domain) -> CancelProductOrders:
@@ -179,7 +184,6 @@ _DECODERS: Final[dict[str, Callable[[bytes, Domain], Execute]]] = {
     "link_signer": _link_signer,
 }
 _KNOWN: Final = _DECODERS.keys() | UNSERVED
-_CANCEL_HEAD: Final = b'{"cancel_orders"'
 _CANCELS: Final = frozenset({"cancel_orders", "cancel_product_orders"})
 
 
@@ -219,16 +223,8 @@ def _cancellation(
         raise GatewayError(Code.RATE_LIMIT, message)
     sender, nonce = _bytes(tx.sender, 32, where, "sender"), _nonce(tx.nonce, where)
     named = _digests(tx.digests, where)
-    return CancelOrders(
-        sender=sender,
-        product_ids=tuple(tx.productIds),
-        digests=named,
-        nonce=nonce,
-        digest=digests.cancellation_digest(domain, sender, tx.productIds, named, nonce),
-        signature=read_signature(signature),
-        required_unfilled_amount=required,
-        id=id,
-    )
+    digest = digests.cancellation_digest(domain, sender, tx.productIds, named, nonce)
+    return CancelOrders(sender, tuple(tx.productIds), named, nonce, digest, read_signature(signature), required, id)
 
 
 def _body(raw: bytes, wanted: type[_T], where: str) -> _T:

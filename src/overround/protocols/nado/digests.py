@@ -110,9 +110,9 @@ def cancellation_struct(sender: bytes, product_ids: Sequence[int], digests: Sequ
     """The struct hash of `cancel_orders`; both lists may be empty."""
     return struct_hash(
         _CANCELLATION,
-        bytes32_word(sender),
+        sender,
         _product_ids(product_ids),
-        array_hash([bytes32_word(digest) for digest in digests]),
+        array_hash(digests),
         uint_word(nonce, 64),
     )
 

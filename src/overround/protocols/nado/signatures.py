@@ -55,13 +55,17 @@ def _v_of(text: str) -> int:
 
 def recover_signer(digest: bytes, signature: ReadSignature) -> bytes:
     """The address that signed. Expensive: one public key recovery. Raises `GatewayError` 2027, 2034, 2035, 2029."""
+    return signer_of(signature, None if signature.raw is None else recover_address(digest, signature.raw))
+
+
+def signer_of(signature: ReadSignature, recovered: bytes | None) -> bytes:
+    """What was recovered from a signature, unless it is a reason to refuse it. Raises as `recover_signer`."""
     if signature.raw is None:
         assert signature.code is not None
         raise GatewayError(signature.code, signature.fault)
-    signer = recover_address(digest, signature.raw)
-    if signer is None:
+    if recovered is None:
         raise GatewayError(Code.INVALID_SIGNER_ZERO)
-    return signer
+    return recovered
 
 
 def check_claimed_digest(claimed: bytes | None, digest: bytes) -> None:

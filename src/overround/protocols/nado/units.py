@@ -39,8 +39,7 @@ def parse_int(value: object, bits: int, *, signed: bool = False) -> int:
     Raises `NotANumber` and `OutOfRange`. A leading plus, spaces, `1e3`, hex and digits of other scripts are none.
     """
     if isinstance(value, str):
-        plain = value.isascii() and value.isdigit()
-        if not plain and not _DECIMAL.fullmatch(value):
+        if not (value.isascii() and value.isdigit()) and not _DECIMAL.fullmatch(value):
             raise NotANumber("must be an integer in decimal digits")
         if len(value) > DIGITS_MAX:
             raise OutOfRange(_wanted(bits, signed), None)
