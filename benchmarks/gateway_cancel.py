@@ -1,10 +1,11 @@
 """``gateway-cancel``: signed, durable cancels over the action socket, against the bare limit of recovery.
 
-64 connections to ``/v1/ws``, each with one request in flight, send ``cancel_orders`` with one digest
+8 connections to ``/ws/v2``, each always with 16 requests in flight, send ``cancel_orders`` with one digest
 each: an order that rests on a book, placed before the phase by the same maker. Every cancel is signed.
 The venue checks the signature, takes the order off its book, journals the command durably and only then
 answers with the order. The bare limit is that of ``signed-cancel``: a C loop that recovers and does
-nothing else, on the same core, straight before.
+nothing else, on the server's core, straight before. The venue is measured twice: all of it on that core, and
+with a verifier (``server.verifiers = 1``), a process that shares the other core with the load.
 """
 
 import json
@@ -13,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -21,24 +21,22 @@ from pathlib import Path
 import httpx
 
 from benchmarks.bare_recover import BareRecover, RecoverCase
+from benchmarks.cancels import Round, durability, speed
 from benchmarks.harness import (
     BenchmarkError,
     Bound,
     Figure,
     Server,
     Settings,
-    median,
     pinned,
     pinned_command,
     running_server,
     work_folder,
 )
 from benchmarks.http_load import Load, write_requests
-from benchmarks.signed_cancel import Round
 from benchmarks.websocket import program
+from overround.engine.commands import AnyCommand
 from overround.engine.continuous.commands import CancelDigests
-from overround.journal.journal import JournalError
-from overround.journal.sqlite import SqliteJournal
 from overround.protocols.nado.digests import OrderTerms, cancellation_digest, cancellation_products_digest, order_digest
 from overround.protocols.nado.nonces import make_nonce
 from overround.protocols.nado.profile import Profile
@@ -48,10 +46,11 @@ from overround.signing.keccak import keccak256
 
 RATIO_BOUND = Bound(">=", 0.45)
 
-PATH = "/v1/ws"
+PATH = "/ws/v2"
 EXPECTED = '"status":"success"'
 DOMAIN = Profile().domain
-CONNECTIONS = 64
+CONNECTIONS = 8
+IN_FLIGHT = 16  # on each: a maker who pulls its quotes does not wait for one answer before it sends the next
 MAKERS = 64
 PRODUCTS = ((2, 30_000 * X18, X18 // 100), (3, 1_250 * X18, X18 // 10), (4, 1_250 * X18, X18 // 10))
 ORDERS_MAX = 450  # open orders of one maker on one product; the venue allows 500
@@ -60,6 +59,7 @@ RECOVER_CASES = 512
 WARM_UP = 1000
 FOR_EVER = 4_294_967_295
 HEADROOM = 0.75  # of the bare limit: no venue cancels faster than that, and every cancel needs an order
+WHERE = ("all on one core", "verifier on the other core")
 _GRACE_S = 30.0
 _randoms = count(secrets.randbelow(1 << 19))
 
@@ -74,15 +74,24 @@ class Resting:
 
 
 def run(settings: Settings) -> Iterator[Figure]:
-    """The figures of this benchmark."""
+    """The figures of this benchmark: the venue on one core, and with a verifier on the core of the load."""
+    for verifiers in (0, 1):
+        yield from measured(settings, verifiers)
+
+
+def measured(settings: Settings, verifiers: int) -> Iterator[Figure]:
+    """The figures with that many processes beside the venue's own."""
     makers = [LocalAccount(keccak256(b"gateway maker %d" % number)) for number in range(MAKERS)]
     cases = [case for _, case in (cancel(Resting(maker, 2, secrets.token_bytes(32))) for maker in makers * 8)]
     with work_folder() as folder, pinned(settings.cores.load):
-        with running_server(settings, folder) as server:
+        with running_server(settings, folder, verifiers=verifiers) as server:
             bench = Bench(settings, server, makers, BareRecover(cases[:RECOVER_CASES]), folder / "messages")
             rounds = bench.rounds()
-        yield from speed(rounds)
-        yield durability(journaled_cancels(server.data_dir), bench.acknowledged)
+        bound = RATIO_BOUND if verifiers else None
+        yield from speed(
+            rounds, WHERE[verifiers], f"{CONNECTIONS} sockets, {IN_FLIGHT} requests in flight on each", bound
+        )
+        yield durability(server.data_dir, bench.acknowledged, identity)
 
 
 def nonce() -> int:
@@ -195,7 +204,8 @@ class Bench:
     def cancel(self) -> Load:
         """Send what was prepared; what rests afterwards is cleared before the next round."""
         target = [self.server.host, str(self.server.port), PATH, str(self.messages)]
-        command = [str(program("ws_requests.c")), *target, str(CONNECTIONS), str(self.settings.seconds), EXPECTED]
+        shape = [str(CONNECTIONS), str(IN_FLIGHT), str(self.settings.seconds), EXPECTED]
+        command = [str(program("ws_requests.c")), *target, *shape]
         done = subprocess.run(
             pinned_command(self.settings.cores.load, command),
             capture_output=True,
@@ -212,32 +222,6 @@ class Bench:
         return load
 
 
-def speed(rounds: list[Round]) -> Iterator[Figure]:
-    """How fast: each figure is the median of the rounds."""
-    note = f"median of {len(rounds)} round{'s' if len(rounds) > 1 else ''}"
-    loads = [each.load for each in rounds]
-    yield Figure("ratio", median(each.ratio for each in rounds), note, bound=RATIO_BOUND)
-    yield Figure("requests", median(load.rate for load in loads), note, "/s")
-    yield Figure("bare recoveries", median(each.recovers_per_s for each in rounds), note, "/s")
-    of_64 = f"{note}; {CONNECTIONS} sockets, always one request in flight on each"
-    yield Figure("p50", median(load.p50_us for load in loads) / 1000, of_64, " ms")
-    yield Figure("p99", median(load.p99_us for load in loads) / 1000, of_64, " ms")
-
-
-def journaled_cancels(data_dir: Path) -> int:
-    """Cancels in the journal of a stopped server. Reading it checks its chain."""
-    try:
-        with closing(SqliteJournal(data_dir, read_only=True)) as journal:
-            commands = (record.command for record in journal.read(after=0))
-            found = [command.digest for command in commands if isinstance(command, CancelDigests)]
-    except JournalError as error:
-        raise BenchmarkError(f"the journal cannot be read: {error}") from error
-    if len(set(found)) != len(found):
-        raise BenchmarkError("a cancel was journaled twice")
-    return len(found)
-
-
-def durability(journaled: int, acknowledged: int) -> Figure:
-    """Whether every acknowledged cancel is a command in the journal, once, and no other one is."""
-    note = f"cancels in the journal after the stop; acknowledged {acknowledged}"
-    return Figure("journaled", journaled, note, bound=Bound("==", acknowledged))
+def identity(command: AnyCommand) -> bytes | None:
+    """What tells a cancel from all others."""
+    return command.digest if isinstance(command, CancelDigests) else None

@@ -174,20 +174,26 @@ def work_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def running_server(settings: Settings, folder: Path) -> Iterator[Server]:
-    """Start the server on its core, wait for its ready line, stop it cleanly at the end."""
+def running_server(settings: Settings, folder: Path, *, verifiers: int = 0) -> Iterator[Server]:
+    """Start the server on its core, wait for its ready line, stop it cleanly at the end.
+
+    Its verifiers, processes beside it, share the core of the load.
+    """
     port, data_dir, log = free_port(), folder / "data", folder / "server.log"
     data_dir.mkdir()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("OVERROUND_")}
     with log.open("wb") as output:
         process = subprocess.Popen(
             pinned_command(settings.cores.server, settings.server_command(port, data_dir)),
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env={k: v for k, v in os.environ.items() if not k.startswith("OVERROUND_")},
+            env=environment | ({"OVERROUND_SERVER__VERIFIERS": str(verifiers)} if verifiers else {}),
         )
     try:
         _wait_until_ready(process, log)
+        if verifiers:
+            _move_children(process.pid, settings.cores.load, verifiers)
         yield Server("127.0.0.1", port, data_dir, process)
         _check_pinned(process.pid, settings.cores.server)
     finally:
@@ -204,6 +210,16 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
         if time.monotonic() > deadline:
             raise BenchmarkError(f"not ready after {READY_WAIT_MAX_S:.0f} s:\n{_tail(log)}")
         time.sleep(0.02)
+
+
+def _move_children(pid: int, core: int, count: int) -> None:
+    """Let the children of a process work on another core than its own."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    if len(children) != count:
+        raise BenchmarkError(f"{count} processes were to start beside the server, {len(children)} did")
+    for child in children:
+        os.sched_setaffinity(child, {core})
 
 
 def _check_pinned(pid: int, core: int) -> None:

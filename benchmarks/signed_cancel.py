@@ -14,26 +14,22 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.bare_recover import BareRecover, RecoverCase
+from benchmarks.cancels import Round, durability, speed
 from benchmarks.harness import (
-    BenchmarkError,
     Bound,
     Figure,
     Server,
     Settings,
-    median,
     pinned,
     running_server,
     work_folder,
 )
 from benchmarks.http_load import Load, http_post, post_all, write_requests
-from overround.engine.commands import CancelAll
-from overround.journal.journal import JournalError
-from overround.journal.sqlite import SqliteJournal
+from overround.engine.commands import AnyCommand, CancelAll
 from overround.protocols.sx.digests import cancel_all_digest
 from overround.signing.account import LocalAccount
 from overround.signing.address import checksum_address
@@ -48,19 +44,6 @@ CONNECTIONS = 64
 MAKERS = 256
 RECOVER_CASES = 512
 WARM_UP_REQUESTS = 2000
-
-
-@dataclass(frozen=True)
-class Round:
-    """One phase of recovering and one of cancelling, straight after each other."""
-
-    recovers_per_s: float
-    load: Load
-
-    @property
-    def ratio(self) -> float:
-        """Cancels per bare recovery, both per second of the same core."""
-        return self.load.rate / self.recovers_per_s
 
 
 @dataclass(frozen=True)
@@ -101,8 +84,9 @@ def run(settings: Settings) -> Iterator[Figure]:
         with running_server(settings, folder) as server:
             bench = Bench(settings, server, makers, bare, folder / "requests")
             rounds = bench.rounds()
-        yield from speed(rounds)
-        yield durability(journaled_cancels(server.data_dir), bench.acknowledged)
+        in_flight = f"{CONNECTIONS} connections, always one request in flight on each"
+        yield from speed(rounds, "all on one core", in_flight, RATIO_BOUND)
+        yield durability(server.data_dir, bench.acknowledged, identity)
 
 
 @dataclass
@@ -155,32 +139,6 @@ class Bench:
         return load
 
 
-def speed(rounds: list[Round]) -> Iterator[Figure]:
-    """How fast: each figure is the median of the rounds."""
-    note = f"median of {len(rounds)} round{'s' if len(rounds) > 1 else ''}"
-    loads = [each.load for each in rounds]
-    yield Figure("ratio", median(each.ratio for each in rounds), note, bound=RATIO_BOUND)
-    yield Figure("requests", median(load.rate for load in loads), note, "/s")
-    yield Figure("bare recoveries", median(each.recovers_per_s for each in rounds), note, "/s")
-    of_64 = f"{note}; {CONNECTIONS} connections, always one request in flight on each"
-    yield Figure("p50", median(load.p50_us for load in loads) / 1000, of_64, " ms")
-    yield Figure("p99", median(load.p99_us for load in loads) / 1000, of_64, " ms")
-
-
-def journaled_cancels(data_dir: Path) -> int:
-    """Cancels of everything in the journal of a stopped server. Reading it checks its chain."""
-    try:
-        with closing(SqliteJournal(data_dir, read_only=True)) as journal:
-            commands = (record.command for record in journal.read(after=0))
-            found = [command.replay_key for command in commands if isinstance(command, CancelAll)]
-    except JournalError as error:
-        raise BenchmarkError(f"the journal cannot be read: {error}") from error
-    if len(set(found)) != len(found):
-        raise BenchmarkError("a cancel was journaled twice")
-    return len(found)
-
-
-def durability(journaled: int, acknowledged: int) -> Figure:
-    """Whether every acknowledged cancel is a command in the journal, once, and no other one is."""
-    note = f"cancels in the journal after the stop; acknowledged {acknowledged}"
-    return Figure("journaled", journaled, note, bound=Bound("==", acknowledged))
+def identity(command: AnyCommand) -> bytes | None:
+    """What tells a cancel from all others."""
+    return command.replay_key if isinstance(command, CancelAll) else None

@@ -1,11 +1,12 @@
-/* Sends ready-made messages over WebSocket connections, one in flight on each, and reports how many
- * were answered how fast.
+/* Sends ready-made messages over WebSocket connections, always as many in flight on each, and reports
+ * how many were answered how fast.
  *
- *     ws_requests HOST PORT PATH FILE CONNECTIONS SECONDS EXPECTED
+ *     ws_requests HOST PORT PATH FILE CONNECTIONS IN_FLIGHT SECONDS EXPECTED
  *
  * FILE holds the texts of the messages one after the other, each behind its length (32 bits,
  * little-endian). Every message is sent at most once; the run ends when the file does or after
- * SECONDS, and then waits for the answers still owed. An answer counts as an error unless it is one
+ * SECONDS, and then waits for the answers still owed. An answer is taken for that of the oldest
+ * message in flight on its connection, and what it makes room for is sent with one write. An answer counts as an error unless it is one
  * text frame that contains EXPECTED.
  *
  * Prints one JSON object, as http_load does: count (answers), errors, seconds (first message to last
@@ -27,13 +28,14 @@
 #define MESSAGE_MAX (64 * 1024)
 #define ANSWER_MAX (256 * 1024)
 #define CONNECTIONS_MAX 1024
+#define IN_FLIGHT_MAX 64 /* of one connection */
 #define SECONDS_MAX 600.0
 #define ANSWER_WAIT_MAX_S 10.0 /* for the answers still owed when the run ends */
 
 struct connection {
     int fd;
-    bool waits; /* for an answer */
-    uint64_t sent_at_ns;
+    size_t sent, answered;
+    uint64_t sent_at_ns[IN_FLIGHT_MAX]; /* of message number n at n % IN_FLIGHT_MAX */
     size_t received;
     char in[ANSWER_MAX];
 };
@@ -42,7 +44,7 @@ static struct span *messages;
 static size_t messages_count, messages_next;
 static const char *expected;
 static int64_t *latencies_us;
-static size_t answered, errors, in_flight;
+static size_t answered, errors, in_flight, in_flight_each;
 static int poll_fd;
 
 /* ---- the file of messages ---- */
@@ -139,20 +141,22 @@ static void connection_open(struct connection *connection, const char *host, con
         fail("epoll: %s", strerror(errno));
 }
 
-/* Take the next message of the file, if there is one and the time for it is not over. */
-static void message_next(struct connection *connection, uint64_t now, uint64_t end)
+/* Send as many messages as there is room for in flight, unless the file or the time is over. */
+static void messages_send(struct connection *connection, uint64_t end)
 {
-    static char frame[MESSAGE_MAX + WS_HEADER_MAX];
-    struct span message;
+    static char frames[IN_FLIGHT_MAX * (MESSAGE_MAX + WS_HEADER_MAX)];
+    uint64_t now = now_ns();
+    size_t size = 0;
 
-    if (messages_next == messages_count || now >= end)
-        return;
-    message = messages[messages_next++];
-    connection->waits = true;
-    connection->sent_at_ns = now;
-    in_flight++;
-    write_all(connection->fd, frame,
-              ws_write(frame, WS_TEXT, true, message.at, span_size(message)));
+    while (connection->sent - connection->answered < in_flight_each && messages_next < messages_count
+           && now < end) {
+        struct span message = messages[messages_next++];
+
+        connection->sent_at_ns[connection->sent++ % IN_FLIGHT_MAX] = now;
+        in_flight++;
+        size += ws_write(frames + size, WS_TEXT, true, message.at, span_size(message));
+    }
+    write_all(connection->fd, frames, size);
 }
 
 static void answer_count(struct connection *connection, const struct ws_frame *frame, uint64_t now)
@@ -161,21 +165,22 @@ static void answer_count(struct connection *connection, const struct ws_frame *f
     bool good = frame->opcode == WS_TEXT
              && memmem(frame->payload.at, size, expected, strlen(expected)) != NULL;
 
-    if (!connection->waits || frame->size != connection->received)
-        fail("more than one answer to one message");
+    if (connection->answered == connection->sent)
+        fail("more answers than messages");
     if (!good && errors++ == 0)
         fprintf(stderr, PROGRAM ": first unexpected answer: opcode %d, %.*s\n", frame->opcode,
                 (int)(size < 500 ? size : 500), frame->payload.at);
-    latencies_us[answered++] = (int64_t)((now - connection->sent_at_ns) / 1000);
-    connection->waits = false;
-    connection->received = 0;
+    latencies_us[answered++] =
+        (int64_t)((now - connection->sent_at_ns[connection->answered++ % IN_FLIGHT_MAX]) / 1000);
     in_flight--;
 }
 
-/* Read what came; take the next message when it completed the answer that the connection waits for. */
+/* Read what came, and send on where it completed answers. */
 static void connection_serve(struct connection *connection, uint64_t end)
 {
     struct ws_frame frame;
+    size_t taken = 0;
+    uint64_t now;
     ssize_t got = recv(connection->fd, connection->in + connection->received,
                        sizeof connection->in - connection->received, MSG_DONTWAIT);
 
@@ -184,11 +189,15 @@ static void connection_serve(struct connection *connection, uint64_t end)
     if (got <= 0)
         fail("the server closed a connection after %zu answers", answered);
     connection->received += (size_t)got;
-    if (ws_next(connection->in, connection->received, false, &frame)) {
-        uint64_t now = now_ns();
-
+    now = now_ns();
+    while (ws_next(connection->in + taken, connection->received - taken, false, &frame)) {
         answer_count(connection, &frame, now);
-        message_next(connection, now, end);
+        taken += frame.size;
+    }
+    if (taken > 0) {
+        connection->received -= taken;
+        memmove(connection->in, connection->in + taken, connection->received);
+        messages_send(connection, end);
     } else if (connection->received == sizeof connection->in) {
         fail("an answer larger than %d bytes", ANSWER_MAX);
     }
@@ -205,7 +214,7 @@ static double run(struct connection *connections, size_t count, double seconds)
     uint64_t deadline = end + (uint64_t)(ANSWER_WAIT_MAX_S * (double)NANOSECONDS);
 
     for (size_t i = 0; i < count; i++)
-        message_next(&connections[i], now_ns(), end);
+        messages_send(&connections[i], end);
     while (in_flight > 0) {
         int ready = epoll_wait(poll_fd, events, CONNECTIONS_MAX, (int)(ANSWER_WAIT_MAX_S * 1000));
 
@@ -236,13 +245,16 @@ int main(int argc, char **argv)
     double seconds;
     int count;
 
-    if (argc != 8)
-        fail("usage: ws_requests HOST PORT PATH FILE CONNECTIONS SECONDS EXPECTED");
+    if (argc != 9)
+        fail("usage: ws_requests HOST PORT PATH FILE CONNECTIONS IN_FLIGHT SECONDS EXPECTED");
     count = atoi(argv[5]);
-    seconds = atof(argv[6]);
-    expected = argv[7];
+    in_flight_each = (size_t)atoi(argv[6]);
+    seconds = atof(argv[7]);
+    expected = argv[8];
     if (count < 1 || count > CONNECTIONS_MAX || !(seconds > 0 && seconds <= SECONDS_MAX))
         fail("1 to %d connections, up to %.0f seconds", CONNECTIONS_MAX, SECONDS_MAX);
+    if (in_flight_each < 1 || in_flight_each > IN_FLIGHT_MAX)
+        fail("1 to %d messages in flight on each", IN_FLIGHT_MAX);
     messages_load(argv[4]);
     poll_fd = epoll_create1(EPOLL_CLOEXEC);
     connections = allocate((size_t)count, sizeof *connections);

@@ -77,7 +77,7 @@ _CONCERNS: Final = frozenset({FillMatched, FillConfirmed, FillFailed, MarketRepo
 
 def concerns(record: Record) -> bool:
     """Whether a record says anything that the history keeps."""
-    return any(type(event) in _CONCERNS for event in record.events)
+    return not _CONCERNS.isdisjoint(map(type, record.events))
 
 
 class HistoryDatabase:

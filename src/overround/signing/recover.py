@@ -67,10 +67,9 @@ def parse_signature(text: str) -> bytes:
     for a v outside that set, an r or s that is no number of the curve, or an s in the upper half of
     the order: every signature has a twin there, and one message must not have two signatures.
     """
-    digits = text
-    for _ in range(2):
-        if digits[:2] in _PREFIXES:
-            digits = digits[2:]
+    digits = text[2:] if text[:2] in _PREFIXES else text
+    if digits[:2] in _PREFIXES:
+        digits = digits[2:]
     if len(digits) != SIGNATURE_DIGITS:
         raise SignatureTextError(_text_fault(digits))
     try:

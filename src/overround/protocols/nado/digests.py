@@ -108,13 +108,7 @@ def order_digest(domain: Domain, product_id: int, terms: OrderTerms) -> bytes:
 
 def cancellation_struct(sender: bytes, product_ids: Sequence[int], digests: Sequence[bytes], nonce: int) -> bytes:
     """The struct hash of `cancel_orders`; both lists may be empty."""
-    return struct_hash(
-        _CANCELLATION,
-        sender,
-        _product_ids(product_ids),
-        array_hash(digests),
-        uint_word(nonce, 64),
-    )
+    return struct_hash(_CANCELLATION, sender, _product_ids(product_ids), array_hash(digests), uint_word(nonce, 64))
 
 
 def cancellation_digest(
