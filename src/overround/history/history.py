@@ -22,6 +22,7 @@ from overround.engine.record import Record
 from overround.history.database import FILE_NAME, FILES, HistoryDatabase, NotThisHistory, concerns
 from overround.history.reading import Reading
 from overround.journal.journal import Journal, JournalError
+from overround.journal.sqlite import UNAVAILABLE
 
 QUEUE_MAX: Final = 10_000  # records handed over and not yet in; beyond, they are read from the journal
 CATCH_UP_RECORDS: Final = 2_000  # records of the journal looked at for one commit
@@ -30,19 +31,6 @@ RETRY_S: Final = 2.0
 WAIT_S: Final = 5.0  # how long a reader waits for the history to reach what he has seen
 READERS: Final = 2  # threads
 READS_MAX: Final = 200  # waiting and under way
-# The disk is full, the file is held by somebody: what is in it is still good.
-_PASSING: Final = frozenset(
-    {
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-    }
-)
 _T = TypeVar("_T")
 
 
@@ -188,7 +176,7 @@ class History:
         if not is_over:
             context = {"message": "the history could not be written; trying again", "exception": error}
             self._tell(lambda: self._loop.call_exception_handler(context))
-        if not (isinstance(error, JournalError) or getattr(error, "sqlite_errorcode", -1) & 0xFF in _PASSING):
+        if not (isinstance(error, JournalError) or getattr(error, "sqlite_errorcode", -1) & 0xFF in UNAVAILABLE):
             self._remove()  # whatever is wrong with it, the journal has it all
         with self._condition:
             return is_over or self._condition.wait_for(lambda: self._stopped, RETRY_S)

@@ -32,8 +32,9 @@ _INSERTS: Final = {
 _READ_CHUNK: Final = 1_000
 _LOOKS: Final = 5
 _DIGEST_BYTES: Final = 32
-# The file cannot be had just now; every other failure of a reading means that it is not what was written.
-_UNAVAILABLE: Final = frozenset(
+# The file cannot be had just now: the disk is full, somebody holds it. What is in it is still good, which no other
+# failure of a reading lets anybody say.
+UNAVAILABLE: Final = frozenset(
     {
         sqlite3.SQLITE_PERM,
         sqlite3.SQLITE_BUSY,
@@ -233,5 +234,5 @@ class SqliteJournal:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-            kind = JournalUnavailable if code in _UNAVAILABLE else JournalDamaged
+            kind = JournalUnavailable if code in UNAVAILABLE else JournalDamaged
             raise kind(f"{self._path}: {error}") from error

@@ -22,7 +22,7 @@ from overround.protocols.sx.decode import SignedCancel, SignedOrder
 from overround.protocols.sx.errors import CANCEL_CODES, PLACE_CODES, WireError, bad_request
 from overround.protocols.sx.profile import Profile
 from overround.protocols.sx.reference import SPORTS
-from overround.protocols.sx.units import hash_text, parse_hash
+from overround.protocols.sx.units import address_filter, hash_text, parse_hash
 from overround.runtime.sequencer import Decision, InboxFull
 from overround.runtime.venue import Venue
 from overround.server.auth import require_key
@@ -32,7 +32,7 @@ from overround.server.lanes import Sender, Standing
 from overround.server.limits import Limits
 from overround.server.tokens import ConnectionTokens
 from overround.server.verifier import Verifier
-from overround.signing.address import AddressError, checksum_address, parse_address
+from overround.signing.address import checksum_address
 from overround.views.best_odds import SideKey
 from overround.views.orders import OrderRow
 
@@ -250,16 +250,7 @@ class SxRoutes:
         return None
 
     def _address(self, text: str | None) -> Address | None:
-        """An address filter matches its exact checksummed text, and nothing else matches (2.4)."""
-        if not text:
-            return None
-        try:
-            address = parse_address(text)
-        except AddressError:
-            return None
-        if not self._config.lenient_addresses and checksum_address(address) != text:
-            return None
-        return Address(address)
+        return address_filter(text, is_lenient=self._config.lenient_addresses) if text else None
 
     async def _encode_rows(self, rows: list[OrderRow]) -> bytes:
         """Encode in slices, so that a long list keeps nobody waiting; rows never change, so it is one snapshot."""

@@ -13,10 +13,9 @@ from overround.protocols.query import Query
 from overround.protocols.sx import encode
 from overround.protocols.sx.errors import bad_request
 from overround.protocols.sx.trades import NO_AFFILIATE, Labels, consolidated, trade
-from overround.protocols.sx.units import parse_hash
+from overround.protocols.sx.units import address_filter, parse_hash
 from overround.runtime.venue import Venue
 from overround.server.http import Request, Response
-from overround.signing.address import AddressError, checksum_address, parse_address
 from overround.views.trades import Trade, TradeState
 
 PAGE_DEFAULT: Final = 100
@@ -190,16 +189,8 @@ class TradeRoutes:
         return frozenset(named)
 
     def _address(self, text: str | None) -> Address | None:
-        """An address filter matches its exact checksummed text, and nothing else matches (2.4)."""
-        if not text:
-            return None
-        try:
-            address = parse_address(text)
-        except AddressError:
-            return _NOBODY
-        if not self._config.lenient_addresses and checksum_address(address) != text:
-            return _NOBODY
-        return Address(address)
+        """Whom a filter names; nobody is somebody who has no trades."""
+        return (address_filter(text, is_lenient=self._config.lenient_addresses) or _NOBODY) if text else None
 
     # ---- answers --------------------------------------------------------------------------------------------------
 

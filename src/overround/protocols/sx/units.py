@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
-from overround.engine.types import WORD_MAX
+from overround.engine.types import WORD_MAX, Address
+from overround.signing.address import AddressError, checksum_address, parse_address
 
 _DECIMAL: Final = re.compile(r"[0-9]{1,78}", re.ASCII)
 _HEX: Final = re.compile(r"0[xX][0-9a-fA-F]{1,64}", re.ASCII)
@@ -41,6 +42,16 @@ def parse_hash(value: object) -> bytes | None:
     if isinstance(value, str) and _HASH.fullmatch(value):
         return unhexlify(value[2:])
     return None
+
+
+def address_filter(text: str, *, is_lenient: bool) -> Address | None:
+    """The address that a filter names: its exact checksummed text, and nothing else, matches (2.4), unless the
+    operator is lenient. None where it names nobody."""
+    try:
+        address = parse_address(text)
+    except AddressError:
+        return None
+    return Address(address) if is_lenient or checksum_address(address) == text else None
 
 
 def hash_text(value: bytes) -> str:
