@@ -118,14 +118,15 @@ def test_one_process_is_not_asked_without_end() -> None:
     run(test, 1)
 
 
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 @pytest.mark.parametrize("processes", [1, 2])
-def test_what_a_process_leaves_undone_is_done_and_another_takes_its_place(processes: int) -> None:
+def test_what_a_process_leaves_undone_is_done_and_another_takes_its_place(processes: int, how: signal.Signals) -> None:
     async def test(bench: Bench) -> None:
         (first, *_) = [process.pid for process in bench.verifier._processes]
         for number in range(3_000):
             bench.ask(number)
         await bench.until(lambda: len(bench.told) > 50)
-        os.kill(first, signal.SIGKILL)
+        os.kill(first, how)
         await bench.until(lambda: len(bench.told) == 3_000)
         bench.check(3_000)
         await bench.until(lambda: bench.verifier.processes == processes)

@@ -5,7 +5,8 @@ read as they arrive, and their signatures wait here until the sockets have been 
 stays in the processor's caches, and what is verified together is committed together. Where there are processes for it
 (`verifier_process.py`) the work goes there, and the loop has its core for the rest.
 
-A process that dies costs nothing but time: what it was asked is done here, and another one is started.
+A process that dies costs nothing but time: what it was asked is done by the others, or here, and another one is
+started. One that stands still is killed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from overround.signing.recover import recover_address
 
 SLICE_S: Final = 0.004  # spent on signatures, where it is done here, before the sockets are looked at again
 UNDER_WAY_MAX: Final = 1_024  # questions of one process that are not answered; further ones wait
+LOOK_S: Final = 0.5  # between two looks at the processes
+SILENT_LOOKS_MAX: Final = 2  # in a row at which a process had been asked and had said nothing; then it is killed
 RESTART_S: Final = 1.0
 STOP_WAIT_S: Final = 5.0
 
@@ -61,6 +64,8 @@ class Verifier:
         """Start that many processes; with none the work is done here."""
         for _ in range(count):
             await self._start_one()
+        if count:
+            self._loop.call_later(LOOK_S, self._look)
 
     async def stop(self) -> None:
         """End the processes. What they were asked is not answered any more."""
@@ -119,6 +124,17 @@ class Verifier:
             share = min(room, -(-len(questions) // len(self._processes)))
             process.ask([questions.popleft() for _ in range(share)])
 
+    def _look(self) -> None:
+        """A process that is stopped, or has no memory to go on, must not keep a cancel waiting."""
+        if self._stopping:
+            return
+        self._loop.call_later(LOOK_S, self._look)
+        for process in self._processes:
+            process.silent_looks = process.silent_looks + 1 if process.under_way else 0
+            if process.silent_looks > SILENT_LOOKS_MAX:
+                _log.error("verifier_process_stands_still", pid=process.pid)
+                process.kill()
+
     async def _start_one(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
@@ -176,6 +192,7 @@ class _Process(asyncio.Protocol):
         self._transport: Any = None
         self._unread = b""
         self.under_way: deque[_Question] = deque()
+        self.silent_looks = 0
         self.pid = process.pid
 
     def ask(self, questions: list[_Question]) -> None:
@@ -186,6 +203,10 @@ class _Process(asyncio.Protocol):
     def close(self) -> None:
         """Nothing more is asked; it ends when it sees that."""
         self._transport.close()
+
+    def kill(self) -> None:
+        """End it at once; the socket tells when that has happened."""
+        self._process.kill()
 
     def end(self) -> None:
         """Wait for its end, not for ever. On another thread than the loop's."""
@@ -203,6 +224,7 @@ class _Process(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Answers, to those who asked."""
+        self.silent_looks = 0
         data = self._unread + data if self._unread else data
         whole = len(data) // ANSWER_BYTES * ANSWER_BYTES
         self._unread = data[whole:]
