@@ -56,14 +56,15 @@ class _Teller:
         self._record = record
         self._changes = changes
         self._now_ns = record.time_ms * NS_PER_MS
-        self._clocks: dict[int, int] = {change.product_id: change.timestamp_ns for change in changes.books}
+        self._books = changes.books  # made when asked: once
+        self._clocks: dict[int, int] = {change.product_id: change.timestamp_ns for change in self._books}
 
     def tell(self) -> Iterator[Fact]:
         for event in self._record.events:
             tell: Callable[[_Teller, Any], Iterator[Fact]] | None = _TELL.get(type(event))
             if tell is not None:
                 yield from tell(self, event)
-        for change in self._changes.books:
+        for change in self._books:
             yield from _book(change)
 
     def _time(self, product_id: int) -> int:
