@@ -281,6 +281,7 @@ class Gateway:
         answered(answer)
 
     async def _execute(self, request: Execute, asker: Asker) -> Any:
+        """Every execute but `cancel_orders`."""
         if isinstance(request, PlaceOrders):
             return await self._place_orders(request, asker)
         desk, weight = self.desk, weights.of_execute(request)
@@ -291,7 +292,7 @@ class Gateway:
         check_time(request, now_ms)
         self._budgets.look(payer, weight)
         self._check_replay(request)
-        only_cancels = isinstance(request, CancelOrders | CancelProductOrders)
+        only_cancels = isinstance(request, CancelProductOrders)
         if not only_cancels:
             self._budgets.look_at_address(asker.client, 0)
         await self._turn(asker, only_cancels=only_cancels)
@@ -310,7 +311,7 @@ class Gateway:
         """Cheap, and before the signature is paid for; the engine looks again, with authority (C5)."""
         known = self.desk.is_known
         match request:
-            case CancelOrders() | PlaceOrder() | CancelProductOrders():
+            case PlaceOrder() | CancelProductOrders():
                 seen = known(request.digest)
             case CancelAndPlace():
                 cancel, place = request.cancel, request.place
@@ -338,7 +339,7 @@ class Gateway:
         try:
             signer = authorised_signer(request, self.desk.linked_signer_of)
         except GatewayError:
-            self._blame(asker, weight, only_cancels=isinstance(request, CancelOrders | CancelProductOrders))
+            self._blame(asker, weight, only_cancels=isinstance(request, CancelProductOrders))
             raise
         asker.sender.standing = Standing.PROVEN
         return signer

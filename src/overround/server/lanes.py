@@ -18,20 +18,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Generator
 from enum import Enum
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 from overround.runtime.sequencer import InboxFull
+from overround.server.eager import Wait
 
 SLICE_S: Final = 0.001  # spent on signed requests that are no cancels before the sockets are looked at again
 REST_MAX_S: Final = 0.002  # without a slice, while cancels are under way
 POSTS_WAITING_MAX: Final = 2_000
 SUSPECTS_WAITING_MAX: Final = 10_000
 POSTS_PER_SUSPECT: Final = 4  # while both wait
-
-Step = Callable[[], object]
 
 
 class Standing(Enum):
@@ -51,30 +49,13 @@ class Sender:
         self.standing = Standing.NEW
 
 
-class _Turn:
-    """To be awaited: goes on when its turn has come. Looks like a future to `Eager`, and is resumed on the spot."""
-
-    __slots__ = ("_asyncio_future_blocking", "_enqueue")
-
-    def __init__(self, enqueue: Callable[[Step], None]) -> None:
-        self._enqueue = enqueue
-        self._asyncio_future_blocking = True
-
-    def __await__(self) -> Generator[Any, None, None]:
-        yield self
-
-    def add_done_callback(self, step: Step) -> None:
-        """Wait in the queue."""
-        self._enqueue(step)
-
-
 class Lanes:
     """The two queues behind the cancels."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._posts: deque[Step] = deque()
-        self._suspects: deque[Step] = deque()
+        self._posts: deque[Wait[None]] = deque()
+        self._suspects: deque[Wait[None]] = deque()
         self._is_scheduled = False
         self._cancels_under_way = 0
         self._rest: asyncio.TimerHandle | None = None
@@ -85,17 +66,17 @@ class Lanes:
         """Signed requests that wait for their turn."""
         return len(self._posts) + len(self._suspects)
 
-    def post(self) -> _Turn:
+    def post(self) -> Wait[None]:
         """Await it before a signed request that is no cancel. Raises InboxFull."""
         if len(self._posts) >= POSTS_WAITING_MAX:
             raise InboxFull
-        return _Turn(self._wait_as_post)
+        return self._turn_in(self._posts)
 
-    def suspect(self) -> _Turn:
+    def suspect(self) -> Wait[None]:
         """Await it before a signed request of a connection that is not trusted. Raises InboxFull."""
         if len(self._suspects) >= SUSPECTS_WAITING_MAX:
             raise InboxFull
-        return _Turn(self._wait_as_suspect)
+        return self._turn_in(self._suspects)
 
     def cancel_begins(self) -> None:
         """A cancel is about to be verified and submitted."""
@@ -109,13 +90,11 @@ class Lanes:
             self._rest = None
             self._loop.call_soon(self._slice)
 
-    def _wait_as_post(self, step: Step) -> None:
-        self._posts.append(step)
+    def _turn_in(self, queue: deque[Wait[None]]) -> Wait[None]:
+        turn: Wait[None] = Wait()
+        queue.append(turn)
         self._schedule()
-
-    def _wait_as_suspect(self, step: Step) -> None:
-        self._suspects.append(step)
-        self._schedule()
+        return turn
 
     def _schedule(self) -> None:
         if not self._is_scheduled:
@@ -135,7 +114,7 @@ class Lanes:
                 self._turns += 1
                 suspect_first = self._turns % (POSTS_PER_SUSPECT + 1) == 0
                 queue = suspects if suspects and (suspect_first or not posts) else posts
-                queue.popleft()()
+                queue.popleft().resume(None)
                 if perf_counter() >= until or self._cancels_under_way > under_way:
                     break
         finally:
