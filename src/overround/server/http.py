@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -13,7 +14,14 @@ from overround.server.lanes import Sender
 JSON: Final = b"application/json"
 TEXT: Final = b"text/plain; charset=utf-8"
 
+_SLASHES: Final = re.compile("//+")
+
 Headers = list[tuple[bytes, bytes]]
+
+
+def single_slashes(path: str) -> str:
+    """A path without double slashes: some clients join their base URL and a path with both."""
+    return _SLASHES.sub("/", path) if "//" in path else path
 
 
 class Request(msgspec.Struct, gc=False):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -12,22 +11,20 @@ from overround.protocols.nado import encode, queries
 from overround.protocols.nado.errors import GatewayError, failure
 from overround.server.deflate import BODY_BYTES_MIN, coding, encoded
 from overround.server.gateway import Asker, Gateway
-from overround.server.http import Headers, Request, Response
+from overround.server.http import Headers, Request, Response, single_slashes
 from overround.server.routes import Route
 
 NADO_TAG: Final = "nado"  # of its routes
 CORS_METHODS: Final = b"GET, POST, OPTIONS"
 CORS_HEADERS: Final = b"content-type"
 CORS_MAX_AGE_S: Final = b"86400"
-_DOUBLE_SLASHES: Final = re.compile("//+")
 _WITHOUT_ENVELOPE: Final = ("symbols", "time", "ip", "cf-check")
 _ROOTS: Final = frozenset({"v1", "v2", "execute", "query", "edge", *_WITHOUT_ENVELOPE})
 
 
 def gateway_path(path: str) -> str | None:
     """The path of a request of this dialect, without double slashes (one SDK sends them); None for other paths."""
-    if "//" in path:
-        path = _DOUBLE_SLASHES.sub("/", path)
+    path = single_slashes(path)
     return path if path[1:].partition("/")[0] in _ROOTS else None
 
 

@@ -7,7 +7,6 @@ to `dispatch`, and answered with one write. Requests that a client pipelines are
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -23,7 +22,7 @@ from uvicorn.server import ServerState
 
 from overround.config import ServerConfig
 from overround.server.eager import Eager
-from overround.server.http import Headers, Request, Response
+from overround.server.http import Headers, Request, Response, single_slashes
 from overround.server.lanes import Sender
 from overround.server.proxies import Proxies
 from overround.server.websocket import UpgradeRequest, WebSocket
@@ -32,8 +31,6 @@ PIPELINE_MAX: Final = 64  # requests of one connection that wait for their turn;
 PARSED_BYTES_MAX: Final = 8 * 1024  # parsed before the pipeline is looked at: one read may hold thousands of requests
 
 WATCH_INTERVAL_S: Final = 1.0  # how late a slow client may be noticed
-
-_DOUBLE_SLASHES: Final = re.compile("//+")  # some clients join their base URL and a path with both slashes
 
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
@@ -383,7 +380,7 @@ class VenueHttpProtocol(HttpToolsProtocol):
         """Hand the connection over to the WebSocket endpoint of this path."""
         self._expect_nothing()
         path, _, query = self.url.partition(b"?")
-        endpoint = self.limits.sockets.get(_DOUBLE_SLASHES.sub("/", _decode_path(path)))
+        endpoint = self.limits.sockets.get(single_slashes(_decode_path(path)))
         client = self.limits.proxies.client(self._client, self.headers) if self._is_proxied else self._client
         request = UpgradeRequest(_decode_path(path), query.decode("latin-1"), self.headers, client)
         if self._method != "GET":
